@@ -4,7 +4,6 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/setup/global.ts'],
-    setupFiles: ['test/setup/each.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',
