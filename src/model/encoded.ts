@@ -1,0 +1,22 @@
+/**
+ * A prompt in the form that an engine runs: token ids with images in their places, and the images as the encoder's input tensors.
+ * Families produce it (`families/<family>/prompt.ts`, `preprocess.ts`), the engine consumes it.
+ */
+export interface EncodedImage {
+  /** Encoder input, e.g. [1, 3, height, width] f32, normalised. */
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+  /** Value per channel of a raw 0 after normalisation, (0 - mean) / std: the black null. The mean null is all zeros. */
+  readonly black: readonly number[];
+}
+
+export type EncodedPart = { readonly kind: 'tokens'; readonly ids: readonly number[] } | { readonly kind: 'image'; readonly image: number };
+
+export interface EncodedPrompt {
+  readonly parts: readonly EncodedPart[];
+  readonly images: readonly EncodedImage[];
+  /** The text after templating, placeholders as the authors write them; null where the family splices tensors without any. */
+  readonly text: string | null;
+  /** Token ids with the authors' placeholder ids, as the authors' processor gives them (parity). */
+  readonly inputIds: readonly number[];
+}
