@@ -1,0 +1,121 @@
+/**
+ * Drafts by key: asking twice gives the same draft. A row is `queued` until a worker settles it as `ready` or `failed`.
+ *
+ * Settling writes the draft and its outbox rows in one transaction and removes the sealed snapshot with it.
+ */
+import type { Draft } from '#domain/draft.ts';
+import type { ErrorCode } from '#domain/errors.ts';
+import type { Query, Store } from './store.ts';
+
+export type DraftState =
+  | { readonly state: 'queued' }
+  | { readonly state: 'ready'; readonly draft: Draft }
+  | { readonly state: 'failed'; readonly code: string; readonly message: string };
+
+interface DraftRow {
+  state: 'queued' | 'ready' | 'failed';
+  code: string | null;
+  message: string | null;
+  document: Draft | null;
+}
+
+function stateOf(row: DraftRow): DraftState {
+  if (row.state === 'ready' && row.document !== null) return { state: 'ready', draft: row.document };
+  if (row.state === 'failed') return { state: 'failed', code: row.code ?? 'internal', message: row.message ?? 'no reason was recorded' };
+  return { state: 'queued' };
+}
+
+export async function readDraft(query: Query, key: string): Promise<DraftState | null> {
+  const [row] = await query<DraftRow>('select state, code, message, document from draft where key = $1', [key]);
+  return row === undefined ? null : stateOf(row);
+}
+
+/** Patient of a draft whatever its state; null = no such draft. */
+export async function patientOfDraft(query: Query, key: string): Promise<string | null> {
+  const [row] = await query<{ patient_id: string }>('select patient_id from draft where key = $1', [key]);
+  return row?.patient_id ?? null;
+}
+
+export interface NewDraft {
+  readonly key: string;
+  readonly patientId: string;
+  readonly studyUid: string;
+  /** Sealed by the caller (snapshot.ts). */
+  readonly snapshot: Uint8Array;
+}
+
+/** Registers a draft to be made. @returns false when it was there already (queued, ready or failed). */
+export async function registerDraft(store: Store, draft: NewDraft): Promise<boolean> {
+  return store.transaction(async (query) => {
+    const rows = await query<{ key: string }>(
+      `insert into draft (key, patient_id, study_uid, state) values ($1, $2, $3, 'queued')
+       on conflict (key) do update set state = 'queued', code = null, message = null, settled_at = null
+         where draft.state = 'failed' and draft.settled_at < now() - interval '1 minute'
+       returning key`,
+      [draft.key, draft.patientId, draft.studyUid],
+    );
+    if (rows.length === 0) return false;
+    await query('insert into snapshot (draft_key, sealed) values ($1, $2) on conflict (draft_key) do update set sealed = excluded.sealed', [
+      draft.key,
+      Buffer.from(draft.snapshot),
+    ]);
+    return true;
+  });
+}
+
+/** The sealed snapshot, or null once the draft is settled. */
+export async function readSnapshot(query: Query, key: string): Promise<Buffer | null> {
+  const [row] = await query<{ sealed: Buffer }>('select sealed from snapshot where draft_key = $1', [key]);
+  return row?.sealed ?? null;
+}
+
+/**
+ * Stores the finished draft with its outbox rows. A second worker that finished the same key changes nothing.
+ * `release` = 'pending' writes at once, 'held' waits for the feedback `accepted`.
+ * @returns false when the draft was settled already.
+ */
+export async function settleReady(
+  store: Store,
+  draft: Draft,
+  release: 'pending' | 'held',
+  targets: readonly ('fhir' | 'pacs')[],
+): Promise<boolean> {
+  return store.transaction(async (query) => {
+    const rows = await query(
+      `update draft set state = 'ready', document = $2, settled_at = now() where key = $1 and state = 'queued' returning key`,
+      [draft.key, JSON.stringify(draft)],
+    );
+    await query('delete from snapshot where draft_key = $1', [draft.key]);
+    if (rows.length === 0) return false;
+    for (const target of targets) {
+      await query('insert into outbox (draft_key, target, state) values ($1, $2, $3) on conflict do nothing', [draft.key, target, release]);
+    }
+    return true;
+  });
+}
+
+/** Marks a draft that will not be made; the reason stays visible. */
+export async function settleFailed(store: Store, key: string, code: ErrorCode, message: string): Promise<void> {
+  await store.transaction(async (query) => {
+    await query(`update draft set state = 'failed', code = $2, message = $3, settled_at = now() where key = $1 and state = 'queued'`, [
+      key,
+      code,
+      message,
+    ]);
+    await query('delete from snapshot where draft_key = $1', [key]);
+  });
+}
+
+/** True the first time that "being prepared" is said for this order and draft. */
+export async function firstMention(query: Query, key: string, orderReference: string): Promise<boolean> {
+  const rows = await query(
+    'insert into order_seen (draft_key, order_reference) values ($1, $2) on conflict do nothing returning draft_key',
+    [key, orderReference],
+  );
+  return rows.length === 1;
+}
+
+/** Keys that are queued, oldest first: what a restarted worker hands to the queue again. */
+export async function queuedKeys(query: Query): Promise<string[]> {
+  return (await query<{ key: string }>(`select key from draft where state = 'queued' order by created_at`)).map((row) => row.key);
+}

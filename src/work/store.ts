@@ -1,0 +1,113 @@
+/**
+ * The store: PostgreSQL by URL, or the embedded one below a folder; same driver, same tables.
+ *
+ * No network call is made inside a transaction: the embedded store has one backend, and everything else would wait.
+ */
+import pg from 'pg';
+import { WetreadError } from '#domain/errors.ts';
+import { openEmbedded } from './embedded.ts';
+import { lockFolder } from './lock.ts';
+import { migrations } from './migrations.ts';
+
+export type StoreLocation = { readonly kind: 'postgresql'; readonly url: string } | { readonly kind: 'embedded'; readonly folder: string };
+
+/** Runs one statement; rows are trusted because only our own migrations shape them. */
+export type Query = <Row extends object>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+export interface Store {
+  readonly kind: StoreLocation['kind'];
+  readonly query: Query;
+  /** All statements of `work` or none. */
+  transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>;
+  /** Connection settings for pg-boss. */
+  readonly connection: pg.PoolConfig;
+  readonly warnings: readonly string[];
+  close(): Promise<void>;
+}
+
+function queryOf(client: { query: pg.Pool['query'] }): Query {
+  return async <Row extends object>(sql: string, values: readonly unknown[] = []) => {
+    const result = await client.query<Row>(sql, [...values]);
+    return result.rows;
+  };
+}
+
+async function migrate(pool: pg.Pool): Promise<void> {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    // Two processes that start together migrate one after the other.
+    await client.query('select pg_advisory_xact_lock(815231)');
+    await client.query('create table if not exists migration (id integer primary key, applied_at timestamptz not null default now())');
+    const done = new Set((await client.query<{ id: number }>('select id from migration')).rows.map((row) => row.id));
+    for (const step of migrations) {
+      if (done.has(step.id)) continue;
+      await client.query(step.sql);
+      await client.query('insert into migration (id) values ($1)', [step.id]);
+    }
+    await client.query('commit');
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
+/** @throws data-locked, store-unavailable */
+export async function openStore(location: StoreLocation): Promise<Store> {
+  const warnings: string[] = [];
+  const closers: (() => Promise<void> | void)[] = [];
+  let connection: pg.PoolConfig;
+  if (location.kind === 'embedded') {
+    const lock = lockFolder(location.folder);
+    closers.unshift(() => lock.release());
+    const embedded = await openEmbedded(location.folder);
+    closers.unshift(() => embedded.close());
+    if (embedded.movedAside !== null) warnings.push(`a half-written store was moved aside to ${embedded.movedAside}`);
+    connection = { host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres' };
+  } else {
+    connection = { connectionString: location.url };
+  }
+  const pool = new pg.Pool({ ...connection, max: 6, connectionTimeoutMillis: 20_000, idle_in_transaction_session_timeout: 30_000 });
+  // An idle connection that breaks is replaced by the pool; the next statement reports what is wrong.
+  pool.on('error', (error) => warnings.push(`store connection lost: ${error.message}`));
+  closers.unshift(() => pool.end());
+  const close = async () => {
+    for (const closer of closers) await closer();
+  };
+  try {
+    await migrate(pool);
+  } catch (cause) {
+    await close();
+    throw new WetreadError('store-unavailable', `the ${location.kind} store does not answer or cannot be migrated`, {
+      hint:
+        location.kind === 'postgresql'
+          ? 'check store.postgresUrl, and that the user may create tables'
+          : 'restore the data folder or start with a new one',
+      cause,
+    });
+  }
+  const query = queryOf(pool);
+  return {
+    kind: location.kind,
+    query,
+    connection,
+    warnings,
+    close,
+    transaction: async (work) => {
+      const client = await pool.connect();
+      try {
+        await client.query('begin');
+        const result = await work(queryOf(client));
+        await client.query('commit');
+        return result;
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      } finally {
+        client.release();
+      }
+    },
+  };
+}

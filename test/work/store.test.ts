@@ -1,0 +1,223 @@
+/** The same suite on the embedded store and on PostgreSQL: one driver, one code path, one behaviour. */
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Draft } from '#domain/draft.ts';
+import { WetreadError } from '#domain/errors.ts';
+import { recordFeedback, rememberCard } from '#work/cards.ts';
+import { issueContext, resolveContext, useJti } from '#work/contexts.ts';
+import { firstMention, readDraft, readSnapshot, registerDraft, settleFailed, settleReady } from '#work/drafts.ts';
+import { openJobs } from '#work/jobs.ts';
+import { type Deliver, deliverDue, deliveriesOf } from '#work/outbox.ts';
+import { openPictureCache } from '#work/pictures.ts';
+import { retain } from '#work/retention.ts';
+import { newSealKey, seal, unseal } from '#work/snapshot.ts';
+import { openStore, type Store, type StoreLocation } from '#work/store.ts';
+import { type PostgreSql, startPostgreSql } from '../postgresql/postgresql.ts';
+import { available } from '../setup/require.ts';
+
+// The store keeps a draft as it is; it never looks inside.
+const draftOf = (key: string) => ({ key, statements: [], generatedAt: '2026-11-24T10:00:00Z' }) as unknown as Draft;
+
+const nothing: Deliver = async () => ({});
+
+function suite(name: string, locate: () => Promise<StoreLocation>, end: () => void) {
+  describe(name, () => {
+    let store: Store;
+    let location: StoreLocation;
+    const register = (key: string) => registerDraft(store, { key, patientId: 'p1', studyUid: '1.2.3', snapshot: Buffer.from('sealed') });
+
+    beforeAll(async () => {
+      location = await locate();
+      store = await openStore(location);
+    });
+    afterAll(async () => {
+      await store.close();
+      end();
+    });
+
+    test('a draft is registered once, settled once, and its snapshot goes with the job', async () => {
+      expect(await register('a')).toBe(true);
+      expect(await register('a')).toBe(false);
+      expect((await readSnapshot(store.query, 'a'))?.toString()).toBe('sealed');
+      expect(await settleReady(store, draftOf('a'), 'pending', ['fhir', 'pacs'])).toBe(true);
+      expect(await settleReady(store, draftOf('a'), 'pending', ['fhir', 'pacs'])).toBe(false);
+      expect(await readSnapshot(store.query, 'a')).toBeNull();
+      expect(await readDraft(store.query, 'a')).toEqual({ state: 'ready', draft: draftOf('a') });
+    });
+
+    test('a failed draft keeps its code and loses its snapshot', async () => {
+      await register('b');
+      await settleFailed(store, 'b', 'dicomweb-truncated', 'the answer ended early');
+      expect(await readDraft(store.query, 'b')).toEqual({ state: 'failed', code: 'dicomweb-truncated', message: 'the answer ended early' });
+      expect(await readSnapshot(store.query, 'b')).toBeNull();
+    });
+
+    test('a transaction that throws leaves nothing behind', async () => {
+      await expect(
+        store.transaction(async (query) => {
+          await query(`insert into draft (key, patient_id, study_uid, state) values ('half', 'p', '1', 'queued')`);
+          throw new Error('stop');
+        }),
+      ).rejects.toThrow('stop');
+      expect(await readDraft(store.query, 'half')).toBeNull();
+    });
+
+    test('held deliveries wait for the feedback, are delivered once, and failures end as a visible dead letter', async () => {
+      await register('c');
+      await settleReady(store, draftOf('c'), 'held', ['fhir', 'pacs']);
+      await rememberCard(store.query, { uuid: '00000000-0000-4000-8000-00000000000c', suggestion: null, draftKey: 'c' });
+      const options = { deliver: { fhir: nothing, pacs: nothing }, maxAttempts: 2, leaseSeconds: 30 };
+      await deliverDue(store, options);
+      expect((await deliveriesOf(store.query, 'c')).map((row) => row.state)).toEqual(['held', 'held']);
+      const feedback = {
+        card: '00000000-0000-4000-8000-00000000000c',
+        outcome: 'accepted',
+        at: '2026-11-24T10:05:31Z',
+        reason: undefined,
+      } as const;
+      expect(await recordFeedback(store, feedback)).toBe('c');
+      expect(await recordFeedback(store, feedback)).toBe('c');
+      let sent = 0;
+      const refuse: Deliver = async () => {
+        throw new WetreadError('dicomweb-store-failed', 'the archive refused it');
+      };
+      const count: Deliver = async (draft) => {
+        if (draft.key === 'c') sent += 1;
+        return { id: 'x' };
+      };
+      for (let round = 0; round < 3; round += 1) {
+        await deliverDue(store, { ...options, deliver: { fhir: count, pacs: refuse } });
+        await store.query(`update outbox set next_at = now() where state = 'pending'`);
+      }
+      expect(sent).toBe(1);
+      const [fhir, pacs] = await deliveriesOf(store.query, 'c');
+      expect(fhir).toMatchObject({ state: 'delivered', result: { id: 'x' } });
+      expect(pacs).toMatchObject({ state: 'dead', attempts: 2, code: 'dicomweb-store-failed' });
+    });
+
+    test('feedback for an unknown card is recorded as nothing', async () => {
+      const feedback = {
+        card: '00000000-0000-4000-8000-0000000000ff',
+        outcome: 'overridden',
+        at: '2026-11-24T10:05:31Z',
+        reason: undefined,
+      } as const;
+      expect(await recordFeedback(store, feedback)).toBeNull();
+    });
+
+    test('"being prepared" is said once per order', async () => {
+      await register('d');
+      expect(await firstMention(store.query, 'd', 'ServiceRequest/1')).toBe(true);
+      expect(await firstMention(store.query, 'd', 'ServiceRequest/1')).toBe(false);
+      expect(await firstMention(store.query, 'd', 'ServiceRequest/2')).toBe(true);
+    });
+
+    test('a context is found by its token until it expires, a changed one never', async () => {
+      const token = await issueContext(store.query, 'a', 'p1', 1);
+      expect(await resolveContext(store.query, token)).toEqual({ draftKey: 'a', patientId: 'p1' });
+      expect(await resolveContext(store.query, `${token}x`)).toBeNull();
+      const expired = await issueContext(store.query, 'a', 'p1', -1);
+      expect(await resolveContext(store.query, expired)).toBeNull();
+    });
+
+    test('a jti is good once per issuer', async () => {
+      const later = new Date(Date.now() + 60_000);
+      expect(await useJti(store.query, 'https://ehr.example', 'j1', later)).toBe(true);
+      expect(await useJti(store.query, 'https://ehr.example', 'j1', later)).toBe(false);
+      expect(await useJti(store.query, 'https://other.example', 'j1', later)).toBe(true);
+    });
+
+    test('a key is queued once, retried after a failure, and the last attempt is known', async () => {
+      const errors: Error[] = [];
+      const jobs = await openJobs(store, { attempts: 2, limitSeconds: 60, onError: (error) => errors.push(error) });
+      const attempts: boolean[] = [];
+      await jobs.enqueue('job', 'interactive');
+      await jobs.enqueue('job', 'interactive');
+      await new Promise<void>((done) => {
+        void jobs.work(async (key, last) => {
+          attempts.push(last);
+          if (key !== 'job') throw new Error('another key');
+          if (last) done();
+          else throw new Error('first attempt fails');
+        });
+      });
+      await jobs.stop();
+      expect(attempts).toEqual([false, true]);
+      expect(errors).toEqual([]);
+    });
+
+    test('retention deletes old pictures and old drafts, and nothing with an open delivery', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'wetread-pictures-'));
+      const pictures = await openPictureCache(folder, newSealKey());
+      const old = await pictures.put(Buffer.from('old'));
+      const fresh = await pictures.put(Buffer.from('fresh'));
+      utimesSync(join(folder, old), new Date(0), new Date(0));
+      await register('old');
+      await settleReady(store, draftOf('old'), 'held', ['fhir']);
+      await register('open');
+      await settleReady(store, draftOf('open'), 'pending', ['fhir']);
+      await store.query(`update draft set settled_at = now() - interval '90 days' where key in ('old', 'open')`);
+      const removed = await retain(store, pictures, { picturesHours: 1, draftsDays: 30 }, new Date());
+      expect(removed).toEqual({ pictures: 1, drafts: 1 });
+      expect(await pictures.get(old)).toBeNull();
+      expect((await pictures.get(fresh))?.toString()).toBe('fresh');
+      expect(await readDraft(store.query, 'old')).toBeNull();
+      expect(await readDraft(store.query, 'open')).not.toBeNull();
+      rmSync(folder, { recursive: true });
+    });
+
+    test('what was settled is still there after closing and opening again', async () => {
+      await store.close();
+      store = await openStore(location);
+      expect((await readDraft(store.query, 'a'))?.state).toBe('ready');
+    });
+  });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'wetread-work-'));
+suite(
+  'embedded store',
+  async () => ({ kind: 'embedded', folder }),
+  () => rmSync(folder, { recursive: true, force: true }),
+);
+
+if (available('postgresql')) {
+  let server: PostgreSql;
+  suite(
+    'PostgreSQL',
+    async () => {
+      server = await startPostgreSql();
+      return { kind: 'postgresql', url: server.url };
+    },
+    () => server.stop(),
+  );
+}
+
+describe('data folder', () => {
+  test('a second process on the same folder is data-locked, and the folder is free after a kill', async () => {
+    const locked = mkdtempSync(join(tmpdir(), 'wetread-lock-'));
+    const holder = fork(new URL('./hold-lock.ts', import.meta.url), [locked], { execArgv: [] });
+    await new Promise((ready) => holder.once('message', ready));
+    const { lockFolder } = await import('#work/lock.ts');
+    expect(() => lockFolder(locked)).toThrowError(expect.objectContaining({ code: 'data-locked' }));
+    const gone = new Promise((exit) => holder.once('exit', exit));
+    holder.kill('SIGKILL');
+    await gone;
+    lockFolder(locked).release();
+    rmSync(locked, { recursive: true });
+  });
+});
+
+describe('snapshot', () => {
+  test('opens with its key and purpose only', () => {
+    const key = newSealKey();
+    const sealed = seal(key, 'snapshot:a', Buffer.from('evidence'));
+    expect(unseal(key, 'snapshot:a', sealed).toString()).toBe('evidence');
+    expect(sealed.includes('evidence')).toBe(false);
+    expect(() => unseal(key, 'snapshot:b', sealed)).toThrowError(expect.objectContaining({ code: 'store-unavailable' }));
+    expect(() => unseal(newSealKey(), 'snapshot:a', sealed)).toThrowError(expect.objectContaining({ code: 'store-unavailable' }));
+  });
+});
