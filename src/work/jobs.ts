@@ -54,7 +54,7 @@ export async function openJobs(store: Store, options: JobOptions): Promise<Jobs>
       await boss.send(queue, { key } satisfies DraftJob, { singletonKey: key, priority: urgency === 'interactive' ? 10 : 0 });
     },
     async work(handle) {
-      await boss.work<DraftJob>(
+      await boss.work(
         queue,
         { pollingIntervalSeconds: 0.5, batchSize: 1, includeMetadata: true },
         async (jobs: JobWithMetadata<DraftJob>[]) => {
