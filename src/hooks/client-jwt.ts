@@ -1,0 +1,90 @@
+/**
+ * Who is calling: the EHR's JWT (CDS Hooks 2.0, Trusting CDS Clients).
+ *
+ * The key set is the site's, never the token's: `jku` must be one of those listed for the issuer. A token without `exp`, or one with a
+ * lifetime of years, is refused, which jose alone would accept.
+ */
+import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { WetreadError } from '#domain/errors.ts';
+
+export interface HookClient {
+  readonly issuer: string;
+  /** Key set addresses allowed for this issuer; the first is used when the token names none. */
+  readonly keySets: readonly string[];
+  readonly algorithms: readonly string[];
+}
+
+export interface ClientCheck {
+  readonly clients: readonly HookClient[];
+  /** Reads a key set under the fetch policy (size, type and time limits). */
+  readonly fetchKeySet: (url: string) => Promise<unknown>;
+  /** True once per issuer and jti. */
+  readonly useJti: (issuer: string, jti: string, expiresAt: Date) => Promise<boolean>;
+  readonly now: () => Date;
+}
+
+const maxAgeSeconds = 15 * 60;
+const toleranceSeconds = 60;
+/** The public CDS Hooks sandbox publishes its private key: nobody can be known by it. */
+const neverAllowed = new Set(['https://sandbox.cds-hooks.org']);
+
+function refuse(message: string, cause?: unknown): WetreadError {
+  return new WetreadError('client-unauthorised', message, {
+    hint: 'see hooks.clients in the site file',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** Makes the check; key sets are cached by jose (10 minutes, one refetch on an unknown kid). */
+export function clientCheck(
+  check: ClientCheck,
+): (authorization: string | undefined, audience: string) => Promise<{ readonly issuer: string }> {
+  const sets = new Map<string, JWTVerifyGetKey>();
+  const setOf = (url: string) => {
+    const known = sets.get(url);
+    if (known !== undefined) return known;
+    const set = createRemoteJWKSet(new URL(url), {
+      [customFetch]: async (target: string) => Response.json(await check.fetchKeySet(target)),
+    });
+    sets.set(url, set);
+    return set;
+  };
+  return async (authorization, audience) => {
+    const token = /^Bearer ([A-Za-z0-9\-_.]+)$/i.exec(authorization ?? '')?.[1];
+    if (token === undefined) throw refuse('found no bearer token, expected the JWT of the CDS client');
+    let issuer: string | undefined;
+    let jku: string | undefined;
+    try {
+      issuer = decodeJwt(token).iss;
+      jku = decodeProtectedHeader(token).jku;
+    } catch (cause) {
+      throw refuse('the bearer token is not a JWT', cause);
+    }
+    const client = check.clients.find((candidate) => candidate.issuer === issuer);
+    if (issuer === undefined || client === undefined || neverAllowed.has(issuer))
+      throw refuse('the issuer of the JWT is not a client of this site');
+    const keySet = jku ?? client.keySets[0];
+    if (keySet === undefined || !client.keySets.includes(keySet)) throw refuse('the jku of the JWT is not listed for its issuer');
+    try {
+      const { payload } = await jwtVerify(token, setOf(keySet), {
+        issuer,
+        audience,
+        algorithms: [...client.algorithms],
+        requiredClaims: ['exp', 'iat', 'jti'],
+        maxTokenAge: maxAgeSeconds,
+        clockTolerance: toleranceSeconds,
+        currentDate: check.now(),
+      });
+      const { exp, jti } = payload;
+      if (exp === undefined || jti === undefined) throw refuse('the JWT lacks exp or jti');
+      if (exp * 1000 - check.now().getTime() > (maxAgeSeconds + toleranceSeconds) * 1000)
+        throw refuse('the JWT lives longer than 15 minutes');
+      if (!(await check.useJti(issuer, jti, new Date((exp + toleranceSeconds) * 1000)))) throw refuse('the jti of the JWT was used before');
+    } catch (cause) {
+      if (cause instanceof WetreadError) throw cause;
+      if (cause instanceof errors.JOSEError) throw refuse(`the JWT does not hold (${cause.code})`, cause);
+      throw refuse('the key set of the issuer could not be read', cause);
+    }
+    return { issuer };
+  };
+}
