@@ -1,0 +1,44 @@
+/**
+ * One frame's view of a header: in enhanced objects the frame's own functional group, else the shared one, else the top level.
+ *
+ * Source: PS3.3 C.7.6.16.
+ */
+import type { Header } from './header.ts';
+import type { Keyword } from './tags.ts';
+
+const groupOf: Partial<Record<Keyword, Keyword>> = {
+  PixelSpacing: 'PixelMeasuresSequence',
+  WindowCenter: 'FrameVOILUTSequence',
+  WindowWidth: 'FrameVOILUTSequence',
+  WindowCenterWidthExplanation: 'FrameVOILUTSequence',
+  VOILUTFunction: 'FrameVOILUTSequence',
+  RescaleIntercept: 'PixelValueTransformationSequence',
+  RescaleSlope: 'PixelValueTransformationSequence',
+  RescaleType: 'PixelValueTransformationSequence',
+  ImagePositionPatient: 'PlanePositionSequence',
+  ImageOrientationPatient: 'PlaneOrientationSequence',
+  FrameLaterality: 'FrameAnatomySequence',
+};
+
+/** @param frame 0-based */
+export function frameHeader(header: Header, frame: number): Header {
+  const groups = [header.items('PerFrameFunctionalGroupsSequence')[frame], header.items('SharedFunctionalGroupsSequence')[0]];
+  if (groups.every((group) => group === undefined)) return header;
+  const holder = (keyword: Keyword): Header => {
+    const sequence = groupOf[keyword];
+    if (sequence === undefined) return header;
+    const items = groups.flatMap((group) => group?.items(sequence).slice(0, 1) ?? []);
+    return items.find((item) => item.has(keyword)) ?? header;
+  };
+  return {
+    bigEndian: header.bigEndian,
+    has: (keyword) => holder(keyword).has(keyword),
+    text: (keyword) => holder(keyword).text(keyword),
+    texts: (keyword) => holder(keyword).texts(keyword),
+    number: (keyword) => holder(keyword).number(keyword),
+    numbers: (keyword) => holder(keyword).numbers(keyword),
+    label: (keyword) => holder(keyword).label(keyword),
+    items: (keyword) => holder(keyword).items(keyword),
+    bytes: (keyword) => holder(keyword).bytes(keyword),
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * Which modality and VOI transform a frame gets, and why, in words for the picture's label.
+ *
+ * The file's first window is the default; then its VOI LUT; without either CT goes by body region, MR by the 0.5 and 99.5 percentiles,
+ * everything else from its lowest to its highest value, padding left out. Source: PS3.3 C.11.1, C.11.2; the last two are our own choice.
+ */
+import { WetreadError } from '#domain/errors.ts';
+import { applyModality, isPadding, type LookupTable, type Modality, type Padding, type Voi } from './display.ts';
+import type { Header } from './header.ts';
+import type { StoredFrame } from './stored.ts';
+
+export interface ChosenWindow {
+  readonly voi: Voi;
+  readonly center: number;
+  readonly width: number;
+  /** For the label, e.g. "first of 2 windows of the file (LUNG)". */
+  readonly origin: string;
+}
+
+/** Window presets in HU: [center, width]. */
+const presets = {
+  lung: [-600, 1500],
+  mediastinum: [40, 400],
+  bone: [400, 1800],
+  brain: [40, 80],
+} as const;
+
+/** @throws dicom-malformed for a LUT that cannot be read or a slope of 0 */
+export function modalityOf(header: Header): Modality {
+  const lut = header.items('ModalityLUTSequence')[0];
+  if (lut !== undefined) return { kind: 'lut', lut: lookupTableOf(lut, header) };
+  const slope = header.number('RescaleSlope') ?? 1;
+  if (slope === 0) throw new WetreadError('dicom-malformed', 'RescaleSlope: found 0, expected another number');
+  return { kind: 'linear', slope, intercept: header.number('RescaleIntercept') ?? 0 };
+}
+
+/** Range of stored values that are no part of the image; null = none declared. */
+export function paddingOf(header: Header): Padding | null {
+  const value = header.number('PixelPaddingValue');
+  if (value === null) return null;
+  const limit = header.number('PixelPaddingRangeLimit') ?? value;
+  return { low: Math.min(value, limit), high: Math.max(value, limit) };
+}
+
+export function chooseWindow(header: Header, frame: StoredFrame, modality: Modality, padding: Padding | null): ChosenWindow {
+  return windowOfFile(header) ?? lutOfFile(header) ?? windowOfRegion(header, modality) ?? windowOfValues(header, frame, modality, padding);
+}
+
+function windowOfFile(header: Header): ChosenWindow | null {
+  const centers = header.numbers('WindowCenter');
+  const widths = header.numbers('WindowWidth');
+  const kind = kindOf(header.text('VOILUTFunction'));
+  const center = centers[0];
+  const width = widths[0];
+  if (center === undefined || width === undefined || width < (kind === 'linear' ? 1 : Number.MIN_VALUE)) return null;
+  const explanation = header.texts('WindowCenterWidthExplanation')[0];
+  const named = explanation ? ` (${explanation})` : '';
+  const count = Math.min(centers.length, widths.length);
+  const origin = count > 1 ? `first of ${count} windows of the file${named}` : `window of the file${named}`;
+  return { voi: { kind, center, width }, center, width, origin: kind === 'linear' ? origin : `${origin}, ${kind}` };
+}
+
+/** An unknown function is read as LINEAR, which is the default where the attribute is absent. */
+function kindOf(text: string | null): 'linear' | 'linear-exact' | 'sigmoid' {
+  if (text === 'SIGMOID') return 'sigmoid';
+  return text === 'LINEAR_EXACT' ? 'linear-exact' : 'linear';
+}
+
+function lutOfFile(header: Header): ChosenWindow | null {
+  const items = header.items('VOILUTSequence');
+  const item = items[0];
+  if (item === undefined) return null;
+  const lut = lookupTableOf(item, header);
+  const explanation = item.text('LUTExplanation');
+  const origin = `${items.length > 1 ? `first of ${items.length} VOI LUTs` : 'VOI LUT'} of the file${explanation ? ` (${explanation})` : ''}`;
+  return { voi: { kind: 'lut', lut }, center: lut.first + lut.entries.length / 2, width: lut.entries.length, origin };
+}
+
+/** Only where values are Hounsfield units, so not for a CT object whose RescaleType says otherwise. */
+function windowOfRegion(header: Header, modality: Modality): ChosenWindow | null {
+  if (header.text('Modality') !== 'CT' || modality.kind === 'lut' || !header.has('RescaleIntercept')) return null;
+  if (!['HU', null].includes(header.text('RescaleType'))) return null;
+  const words = (['BodyPartExamined', 'SeriesDescription', 'StudyDescription', 'ProtocolName', 'ConvolutionKernel'] as const)
+    .map((keyword) => header.text(keyword) ?? '')
+    .join(' ')
+    .toLowerCase();
+  const region = regionOf(words);
+  const [center, width] = presets[region];
+  return { voi: { kind: 'linear', center, width }, center, width, origin: `no window in the file, CT ${region} window` };
+}
+
+function regionOf(words: string): keyof typeof presets {
+  if (/lung/.test(words)) return 'lung';
+  if (/bone|spine|extremity|knee|shoulder|hip|ankle|wrist|elbow|hand|foot/.test(words)) return 'bone';
+  return /head|brain|skull/.test(words) ? 'brain' : 'mediastinum';
+}
+
+function windowOfValues(header: Header, frame: StoredFrame, modality: Modality, padding: Padding | null): ChosenWindow {
+  const percentiles = header.text('Modality') === 'MR';
+  const [from, to] = percentiles ? [0.005, 0.995] : [0, 1];
+  const sorted = frame.values.filter((value) => !isPadding(padding, value)).sort();
+  if (sorted.length === 0) return { voi: { kind: 'linear-exact', center: 0, width: 1 }, center: 0, width: 1, origin: 'only padding' };
+  const at = (part: number): number => applyModality(modality, sorted[Math.round(part * (sorted.length - 1))] ?? 0);
+  const [a, b] = [at(from), at(to)];
+  const width = Math.abs(b - a) || 1;
+  const center = (a + b) / 2;
+  const origin = `no window in the file, ${percentiles ? '0.5 to 99.5 percentile' : 'lowest to highest value'}`;
+  return { voi: { kind: 'linear-exact', center, width }, center, width, origin };
+}
+
+/** Number of entries 0 means 65536; the first input is signed when PixelRepresentation is 1; 8-bit entries may stand in 16-bit words. */
+function lookupTableOf(item: Header, header: Header): LookupTable {
+  const [count, first, bits] = item.numbers('LUTDescriptor');
+  const raw = item.bytes('LUTData');
+  if (count === undefined || first === undefined || bits === undefined || raw === null) {
+    throw new WetreadError('dicom-malformed', 'LUT: found no LUTDescriptor or LUTData, expected both');
+  }
+  const length = count & 0xffff || 65536;
+  if (bits < 8 || bits > 16 || raw.length < length) {
+    throw new WetreadError(
+      'dicom-malformed',
+      `LUT: found ${raw.length} bytes and ${bits} bits, expected ${length} entries of 8 to 16 bits`,
+    );
+  }
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const wide = raw.length >= length * 2;
+  const entries = Array.from({ length }, (_, i) => (wide ? view.getUint16(i * 2, !header.bigEndian) : view.getUint8(i)));
+  return { first, entries, bits };
+}
