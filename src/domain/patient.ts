@@ -6,6 +6,8 @@ export interface Identity {
   readonly birthDate: string | null;
   readonly name: { readonly family: string | null; readonly given: readonly string[] } | null;
   readonly sex: 'male' | 'female' | 'other' | null;
+  /** Maiden, old and other names that the record knows; absent where a source has no such field. */
+  readonly formerNames?: readonly { readonly family: string | null; readonly given: readonly string[] }[];
 }
 
 export interface Patient {
