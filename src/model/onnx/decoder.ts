@@ -1,0 +1,216 @@
+/**
+ * The decoder of the Llama kind as one graph: pre-norm blocks, rotary positions, grouped-query attention, SwiGLU; Llama, Mistral and Qwen2
+ * differ only in the numbers and flags of `DecoderArchitecture`.
+ *
+ * GroupQueryAttention takes head sizes that are multiples of 16 only: others are widened with zeros at import, with equal results.
+ * Inputs, outputs and dimension names are those of onnxruntime-genai, plus `logit_positions`: only the rows named there reach the head.
+ * Source: transformers modeling_llama.py, modeling_mistral.py, modeling_qwen2.py; microsoft/onnxruntime ContribOperators.md.
+ */
+import { Graph, type HeadPadding, type TensorNeed } from './graph.ts';
+import { type Rotary, rotaryTable } from './rotary.ts';
+
+export interface DecoderArchitecture {
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly normEpsilon: number;
+  readonly vocabSize: number;
+  /** Rows of the rotary table: the longest prompt and answer together. */
+  readonly maxPositions: number;
+  readonly rotary: Rotary;
+  /** One per layer: positions that a position sees, itself included; null = all before it. */
+  readonly windows: readonly (number | null)[];
+  readonly bias: { readonly qkv: boolean; readonly out: boolean; readonly mlp: boolean };
+  /** The embedding is the head. */
+  readonly tiedHead: boolean;
+}
+
+/** TensorProto.DataType of int32. */
+const INT32 = 6;
+const HEAD_MULTIPLE = 16;
+
+/** Values per head in the graph and in the key-value cache. */
+export function cacheHeadDim(a: DecoderArchitecture): number {
+  return Math.ceil(a.headDim / HEAD_MULTIPLE) * HEAD_MULTIPLE;
+}
+
+/** undefined where heads need no widening. */
+function padding(a: DecoderArchitecture, axis: HeadPadding['axis']): HeadPadding | undefined {
+  const padded = cacheHeadDim(a);
+  return padded === a.headDim ? undefined : { axis, size: a.headDim, padded };
+}
+
+const embeddingNeed = (a: DecoderArchitecture): TensorNeed => ({ name: 'decoder.embed_tokens.weight', shape: [a.vocabSize, a.hiddenSize] });
+
+/** input_ids [batch, sequence] i64 -> inputs_embeds [batch, sequence, hidden]. Ids outside the table are the caller's to refuse. */
+export function embeddingGraph(a: DecoderArchitecture): Graph {
+  const graph = new Graph('embedding');
+  graph.input('input_ids', 'i64', ['batch_size', 'sequence_length']);
+  graph.weight('embed_tokens', [a.vocabSize, a.hiddenSize], { kind: 'stored', tensors: [embeddingNeed(a)] });
+  graph.op('Gather', ['embed_tokens', 'input_ids'], 'inputs_embeds', { axis: { int: 0 } });
+  graph.output('inputs_embeds', 'f32', ['batch_size', 'sequence_length', a.hiddenSize]);
+  return graph;
+}
+
+interface Linear {
+  /** Width of x. */
+  readonly into: number;
+  /** [our name without .weight, rows] of the tensors that stand side by side. */
+  readonly parts: readonly (readonly [string, number])[];
+  readonly bias: boolean;
+  readonly heads?: HeadPadding | undefined;
+}
+
+/** x [.., into] times the tensors' rows, side by side; with `bias`, plus their biases. */
+function linear(graph: Graph, x: string, out: string, { into, parts, bias, heads }: Linear): string {
+  const wider = (size: number, axis: HeadPadding['axis']): number => (heads?.axis === axis ? (size / heads.size) * heads.padded : size);
+  const width = parts.reduce((sum, [, size]) => sum + wider(size, 'out'), 0);
+  const layout = heads === undefined ? {} : { heads };
+  const matrix = graph.weight(`${out}.weight`, [wider(into, 'in'), width], {
+    kind: 'transposed',
+    tensors: parts.map(([name, size]) => ({ name: `${name}.weight`, shape: [size, into] })),
+    ...layout,
+  });
+  if (!bias) return graph.op('MatMul', [x, matrix], out);
+  const offset = graph.weight(`${out}.bias`, [width], {
+    kind: 'stored',
+    tensors: parts.map(([name, size]) => ({ name: `${name}.bias`, shape: [size] })),
+    ...layout,
+  });
+  return graph.op('Add', [graph.op('MatMul', [x, matrix], `${out}.product`), offset], out);
+}
+
+/** Values that all layers share: lengths from the mask, the rotary tables. */
+function shared(graph: Graph, a: DecoderArchitecture): void {
+  const width = cacheHeadDim(a);
+  graph.integers('axis1', [1]);
+  graph.integers('one', [1]);
+  graph.integers('index1', [1], []);
+  graph.op('ReduceSum', ['attention_mask', 'axis1'], 'row_lengths', { keepdims: { int: 0 } });
+  graph.op('Sub', ['row_lengths', 'one'], 'row_last');
+  graph.op('Cast', ['row_last'], 'seqlens_k', { to: { int: INT32 } });
+  graph.op('Shape', ['attention_mask'], 'mask_shape');
+  graph.op('Gather', ['mask_shape', 'index1'], 'total_i64', { axis: { int: 0 } });
+  graph.op('Cast', ['total_i64'], 'total_sequence_length', { to: { int: INT32 } });
+  for (const part of ['cos', 'sin'] as const) {
+    graph.weight(`${part}_cache`, [a.maxPositions, width / 2], {
+      kind: 'computed',
+      values: () => rotaryTable(part, a.maxPositions, a.headDim, width, a.rotary),
+    });
+  }
+}
+
+/** Attention of one layer; x is normed. Declares the layer's past and present. */
+function attention(graph: Graph, a: DecoderArchitecture, layer: number, x: string): string {
+  const at = `layers.${layer}.attention`;
+  const from = `decoder.layers.${layer}.self_attn`;
+  const queryWidth = a.heads * a.headDim;
+  const keyWidth = a.kvHeads * a.headDim;
+  const parts = [
+    [`${from}.q_proj`, queryWidth],
+    [`${from}.k_proj`, keyWidth],
+    [`${from}.v_proj`, keyWidth],
+  ] as const;
+  const packed = linear(graph, x, `${at}.qkv`, { into: a.hiddenSize, parts, bias: a.bias.qkv, heads: padding(a, 'out') });
+  const past = ['key', 'value'].map((part) =>
+    graph.input(`past_key_values.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'past_sequence_length', cacheHeadDim(a)]),
+  );
+  const window = a.windows[layer] ?? null;
+  graph.contrib(
+    'GroupQueryAttention',
+    [packed, '', '', ...past, 'seqlens_k', 'total_sequence_length', 'cos_cache', 'sin_cache'],
+    [`${at}.context`, `present.${layer}.key`, `present.${layer}.value`],
+    {
+      num_heads: { int: a.heads },
+      kv_num_heads: { int: a.kvHeads },
+      // Of the model's own head size, not of the widened one.
+      scale: { float: 1 / Math.sqrt(a.headDim) },
+      do_rotary: { int: 1 },
+      ...(window === null ? {} : { local_window_size: { int: window } }),
+    },
+  );
+  for (const part of ['key', 'value']) {
+    graph.output(`present.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'total_sequence_length', cacheHeadDim(a)]);
+  }
+  return linear(graph, `${at}.context`, `${at}.out`, {
+    into: queryWidth,
+    parts: [[`${from}.o_proj`, a.hiddenSize]],
+    bias: a.bias.out,
+    heads: padding(a, 'in'),
+  });
+}
+
+/** SwiGLU: down(silu(gate x) * up x). */
+function feedForward(graph: Graph, a: DecoderArchitecture, layer: number, x: string): string {
+  const at = `layers.${layer}.mlp`;
+  const from = `decoder.layers.${layer}.mlp`;
+  const bias = a.bias.mlp;
+  const gate = linear(graph, x, `${at}.gate`, { into: a.hiddenSize, parts: [[`${from}.gate_proj`, a.intermediateSize]], bias });
+  const up = linear(graph, x, `${at}.up`, { into: a.hiddenSize, parts: [[`${from}.up_proj`, a.intermediateSize]], bias });
+  // QuickGelu is x * sigmoid(alpha x): with alpha 1 it is SiLU in one kernel.
+  const gated = graph.contrib('QuickGelu', [gate], `${at}.silu`, { alpha: { float: 1 } });
+  graph.op('Mul', [gated, up], `${at}.product`);
+  return linear(graph, `${at}.product`, `${at}.down`, { into: a.intermediateSize, parts: [[`${from}.down_proj`, a.hiddenSize]], bias });
+}
+
+/** Adds `x` to the residual and norms the sum: [normed, new residual]. */
+function addNormed(graph: Graph, a: DecoderArchitecture, x: string, residual: string, norm: string): readonly [string, string] {
+  const scale = normWeight(graph, a, norm);
+  graph.contrib('SkipSimplifiedLayerNormalization', [x, residual, scale], [`${norm}.out`, '', '', `${norm}.sum`], {
+    epsilon: { float: a.normEpsilon },
+  });
+  return [`${norm}.out`, `${norm}.sum`];
+}
+
+function normWeight(graph: Graph, a: DecoderArchitecture, norm: string): string {
+  return graph.weight(`${norm}.weight`, [a.hiddenSize], {
+    kind: 'stored',
+    tensors: [{ name: `decoder.${norm}.weight`, shape: [a.hiddenSize] }],
+  });
+}
+
+/** The rows of `normed` that `logit_positions` names, times the head. Gemm takes the head as it is stored, so a tied one exists once. */
+function head(graph: Graph, a: DecoderArchitecture, normed: string): void {
+  graph.input('logit_positions', 'i64', ['logit_count']);
+  graph.op('Gather', [normed, 'logit_positions'], 'head.rows', { axis: { int: 1 } });
+  graph.integers('flat_shape', [-1, a.hiddenSize]);
+  graph.op('Reshape', ['head.rows', 'flat_shape'], 'head.flat');
+  const need = a.tiedHead ? embeddingNeed(a) : { name: 'head.weight', shape: [a.vocabSize, a.hiddenSize] };
+  graph.weight('head.matrix', [a.vocabSize, a.hiddenSize], { kind: 'stored', tensors: [need] });
+  graph.op('Gemm', ['head.flat', 'head.matrix'], 'head.product', { transB: { int: 1 } });
+  graph.op('Shape', ['head.rows'], 'head.leading', { end: { int: 2 } });
+  graph.integers('vocab_size', [a.vocabSize]);
+  graph.op('Concat', ['head.leading', 'vocab_size'], 'logits_shape', { axis: { int: 0 } });
+  // Without allowzero a call that asks for no logits would fail: 0 then means "as in the input".
+  graph.op('Reshape', ['head.product', 'logits_shape'], 'logits', { allowzero: { int: 1 } });
+  graph.output('logits', 'f32', ['batch_size', 'logit_count', a.vocabSize]);
+}
+
+/**
+ * inputs_embeds [batch, sequence, hidden], attention_mask i64 [batch, past + sequence], past_key_values.N.key/.value
+ * [batch, kvHeads, past, headDim], logit_positions i64 [count] (rows of this call's sequence) -> logits [batch, count, vocab],
+ * present.N.key/.value [batch, kvHeads, past + sequence, headDim].
+ */
+export function decoderGraph(a: DecoderArchitecture): Graph {
+  const graph = new Graph('decoder');
+  graph.input('inputs_embeds', 'f32', ['batch_size', 'sequence_length', a.hiddenSize]);
+  graph.input('attention_mask', 'i64', ['batch_size', 'total_sequence_length']);
+  shared(graph, a);
+  let residual = 'inputs_embeds';
+  let normed = graph.op('SimplifiedLayerNormalization', [residual, normWeight(graph, a, 'layers.0.input_layernorm')], 'layers.0.normed', {
+    axis: { int: -1 },
+    epsilon: { float: a.normEpsilon },
+    stash_type: { int: 1 },
+  });
+  for (const layer of a.windows.keys()) {
+    const attended = attention(graph, a, layer, normed);
+    [normed, residual] = addNormed(graph, a, attended, residual, `layers.${layer}.post_attention_layernorm`);
+    const fed = feedForward(graph, a, layer, normed);
+    const next = layer + 1 < a.windows.length ? `layers.${layer + 1}.input_layernorm` : 'norm';
+    [normed, residual] = addNormed(graph, a, fed, residual, next);
+  }
+  head(graph, a, normed);
+  return graph;
+}

@@ -1,0 +1,39 @@
+/**
+ * What the engine must know of a bundle's graphs, as bundle.json holds it: nothing of it can be guessed from an example.
+ * Strict: a key that this version does not know is refused.
+ */
+import { z } from 'zod';
+
+/** What a provider must have shown to compute rightly before it runs the graphs. */
+export const abilities = ['attention', 'window', 'softcap'] as const;
+export type Ability = (typeof abilities)[number];
+
+const count = z.number().int().positive();
+
+export const modelSizesSchema = z.strictObject({
+  /** Width of a decoder row. */
+  hiddenSize: count,
+  layers: count,
+  kvHeads: count,
+  /** Values per head in the key-value cache. */
+  headDim: count,
+  /** Rows of the head; may be more than the tokenizer has. */
+  vocabSize: count,
+  /** Longest prompt and answer together, in decoder rows. */
+  contextTokens: count,
+  /** Decoder rows per image. */
+  visualTokens: count,
+  needs: z.array(z.enum(abilities)),
+});
+
+export type ModelSizes = z.infer<typeof modelSizesSchema>;
+
+/** File names inside the bundle. */
+export const graphFilesSchema = z.strictObject({
+  vision: z.string().min(1),
+  embedding: z.string().min(1),
+  decoder: z.string().min(1),
+  data: z.string().min(1),
+});
+
+export type GraphFiles = z.infer<typeof graphFilesSchema>;

@@ -1,0 +1,96 @@
+/**
+ * One step of the decoder: rows in, log-probability rows and the grown key-value cache out.
+ *
+ * A cache is never changed: a step gives a new one, so several continuations may start from the same cache. That is how subsets of images
+ * share their common beginning.
+ */
+import { WetreadError } from '#domain/errors.ts';
+import type { ModelSizes } from '#model/onnx/sizes.ts';
+import type { OrtRuntime, OrtSession, OrtValue } from './port.ts';
+
+/** Keys and values of all layers for the first `length` rows. */
+export interface Cache {
+  readonly length: number;
+  readonly values: Readonly<Record<string, OrtValue>>;
+}
+
+/** [count, hidden] rows of the decoder's input. */
+export interface Rows {
+  readonly data: Float32Array;
+  readonly count: number;
+}
+
+export interface Decoder {
+  readonly sizes: ModelSizes;
+  emptyCache(): Cache;
+  /**
+   * @param positions rows of this step whose logits are wanted, 0 = the first row of `rows`
+   * @returns logits [positions, vocab]; empty when no positions were asked for
+   */
+  step(cache: Cache, rows: Rows, positions: readonly number[]): Promise<{ readonly cache: Cache; readonly logits: Float32Array }>;
+  /** Rows of token ids. @throws bundle-invalid for an id outside the table. */
+  embed(ids: readonly number[]): Promise<Rows>;
+}
+
+/** Rows one after the other. */
+export function joinRows(parts: readonly Rows[], hiddenSize: number): Rows {
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  const data = new Float32Array(count * hiddenSize);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { data, count };
+}
+
+function layerNames(layers: number): readonly string[] {
+  return Array.from({ length: layers }, (_, layer) => [`${layer}.key`, `${layer}.value`]).flat();
+}
+
+export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder: OrtSession, sizes: ModelSizes): Decoder {
+  const names = layerNames(sizes.layers);
+  const integers = (values: readonly number[], dims: readonly number[]): OrtValue =>
+    runtime.value(
+      BigInt64Array.from(values, (value) => BigInt(value)),
+      dims,
+    );
+  return {
+    sizes,
+    emptyCache() {
+      const dims = [1, sizes.kvHeads, 0, sizes.headDim];
+      return { length: 0, values: Object.fromEntries(names.map((name) => [name, runtime.value(new Float32Array(0), dims)])) };
+    },
+    async step(cache, rows, positions) {
+      const length = cache.length + rows.count;
+      const feeds: Record<string, OrtValue> = {
+        inputs_embeds: runtime.value(rows.data, [1, rows.count, sizes.hiddenSize]),
+        attention_mask: runtime.value(new BigInt64Array(length).fill(1n), [1, length]),
+        logit_positions: integers(positions, [positions.length]),
+      };
+      for (const [name, value] of Object.entries(cache.values)) feeds[`past_key_values.${name}`] = value;
+      const presents = names.map((name) => `present.${name}`);
+      const wanted = positions.length > 0;
+      const out = await decoder.run(feeds, wanted ? ['logits', ...presents] : presents);
+      const values: Record<string, OrtValue> = {};
+      for (const name of names) {
+        const present = out[`present.${name}`];
+        if (present === undefined) throw new WetreadError('internal', `the decoder gave no present.${name}`);
+        values[name] = present;
+      }
+      return { cache: { length, values }, logits: out.logits?.read() ?? new Float32Array(0) };
+    },
+    async embed(ids) {
+      if (ids.length === 0) return { data: new Float32Array(0), count: 0 };
+      const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= sizes.vocabSize);
+      if (bad !== undefined) {
+        throw new WetreadError(
+          'bundle-invalid',
+          `the prompt holds token id ${bad}; the embedding table has rows 0 to ${sizes.vocabSize - 1}`,
+        );
+      }
+      const out = await embedding.run({ input_ids: integers(ids, [1, ids.length]) }, ['inputs_embeds']);
+      return { data: out.inputs_embeds?.read() ?? new Float32Array(0), count: ids.length };
+    },
+  };
+}

@@ -1,0 +1,247 @@
+/**
+ * From an encoded prompt to tokens and log-probabilities, on one loaded model.
+ *
+ * The prompt is cut at its images: text, image and its following text, and so on. Each piece is one step on the cache of the pieces before
+ * it, and the caches of the current path are kept, so that subsets of images that share their first choices share that work. Generation and
+ * every subset go the same way, piece by piece, so their numbers may be compared.
+ */
+import { join } from 'node:path';
+import type { NullImage } from '#domain/answer.ts';
+import { WetreadError } from '#domain/errors.ts';
+import type { EncodedImage, EncodedPrompt } from '#model/encoded.ts';
+import type { GraphFiles, ModelSizes } from '#model/onnx/sizes.ts';
+import { type Cache, type Decoder, joinRows, openDecoder, type Rows } from './decoder.ts';
+import { bestId, logProbability } from './log-softmax.ts';
+import type { OrtRuntime, OrtSession } from './port.ts';
+import { repeatedPeriod } from './repetition.ts';
+
+/** What stands in an image's place. */
+type Shown = 'image' | NullImage;
+
+/** A prompt on the engine: rows of its text pieces, and of each image as far as they were needed. */
+export interface Prepared {
+  readonly encoded: EncodedPrompt;
+  /** pieces[0] is the text before the first image, pieces[i] what follows image i. */
+  readonly texts: readonly Rows[];
+  /** Index into encoded.images of each image place, in prompt order. */
+  readonly places: readonly number[];
+  readonly rows: number;
+  readonly features: Map<string, Rows>;
+  /** Caches of the current path: path[0] after the first text, path[i] after the text that follows image i. */
+  path: { readonly shown: Shown | null; readonly cache: Cache }[];
+}
+
+export interface GenerateOptions {
+  readonly maxNewTokens: number;
+  readonly minNewTokens: number;
+  readonly stopIds: readonly number[];
+  /** Ids from here on are padding of the head and are never chosen. */
+  readonly tokenizerSize: number;
+  readonly onToken?: (id: number) => void;
+}
+
+export interface Generated {
+  readonly tokens: readonly number[];
+  readonly logProbs: readonly number[];
+  readonly stop: 'stop' | 'length' | 'repetition';
+}
+
+export interface Engine {
+  readonly sizes: ModelSizes;
+  readonly decoder: Decoder;
+  /** @throws prompt-too-long when prompt and `newTokens` do not fit; not-finite when the encoder gives NaN or infinity */
+  prepare(encoded: EncodedPrompt, newTokens: number): Promise<Prepared>;
+  /** @throws not-finite when the first logits are not */
+  generate(prepared: Prepared, options: GenerateOptions): Promise<Generated>;
+  /** Natural log-probability of each of `tokens` after the prompt in which images with keep[i] = false are nulled in place. */
+  score(prepared: Prepared, tokens: readonly number[], keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]>;
+  /** Encoder output and decoder rows of one image place. */
+  look(prepared: Prepared, place: number, shown: Shown): Promise<{ readonly vision: Float32Array; readonly features: Rows }>;
+  close(): Promise<void>;
+}
+
+function finite(values: Float32Array, what: string): void {
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new WetreadError('not-finite', `${what}: value ${bad} is ${values[bad]}, a finite number expected`);
+}
+
+/** The null of an image: every value of a channel is that of raw black, or zero, which is the processor's mean. */
+function nulled(image: EncodedImage, nullImage: NullImage): Float32Array {
+  const data = new Float32Array(image.data.length);
+  if (nullImage === 'mean') return data;
+  const plane = data.length / image.black.length;
+  for (const [channel, value] of image.black.entries()) data.fill(value, channel * plane, (channel + 1) * plane);
+  return data;
+}
+
+async function look(
+  runtime: OrtRuntime,
+  vision: OrtSession,
+  prepared: Prepared,
+  place: number,
+  shown: Shown,
+): Promise<{ vision: Float32Array; features: Rows }> {
+  const image = prepared.encoded.images[prepared.places[place] ?? -1];
+  if (image === undefined) throw new WetreadError('internal', `image place ${place} of the prompt has no picture`);
+  const data = shown === 'image' ? image.data : nulled(image, shown);
+  const out = await vision.run({ pixel_values: runtime.value(data, image.shape) }, ['vision', 'features']);
+  if (out.features === undefined || out.vision === undefined) throw new WetreadError('internal', 'the encoder gave no features');
+  const features = out.features.read();
+  finite(features, `features of image ${place + 1}`);
+  return { vision: out.vision.read(), features: { data: features, count: (out.features.dims[0] ?? 0) * (out.features.dims[1] ?? 0) } };
+}
+
+async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: number): Promise<Prepared> {
+  const texts: number[][] = [[]];
+  const places: number[] = [];
+  for (const part of encoded.parts) {
+    if (part.kind === 'tokens') texts.at(-1)?.push(...part.ids);
+    else {
+      places.push(part.image);
+      texts.push([]);
+    }
+  }
+  const { sizes } = decoder;
+  const rows = texts.reduce((sum, ids) => sum + ids.length, 0) + places.length * sizes.visualTokens;
+  if (rows === 0) throw new WetreadError('request-malformed', 'the prompt is empty');
+  if (rows + newTokens > sizes.contextTokens) {
+    throw new WetreadError(
+      'prompt-too-long',
+      `the prompt has ${rows} tokens and ${newTokens} more may follow; the model takes ${sizes.contextTokens}`,
+      {
+        hint: 'shorten the history, choose fewer images or allow a shorter answer',
+      },
+    );
+  }
+  return { encoded, texts: await Promise.all(texts.map((ids) => decoder.embed(ids))), places, rows, features: new Map(), path: [] };
+}
+
+class LoadedEngine implements Engine {
+  readonly decoder: Decoder;
+  readonly #runtime: OrtRuntime;
+  readonly #sessions: { readonly vision: OrtSession; readonly embedding: OrtSession; readonly decoder: OrtSession };
+
+  constructor(runtime: OrtRuntime, sessions: { vision: OrtSession; embedding: OrtSession; decoder: OrtSession }, sizes: ModelSizes) {
+    this.#runtime = runtime;
+    this.#sessions = sessions;
+    this.decoder = openDecoder(runtime, sessions.embedding, sessions.decoder, sizes);
+  }
+
+  get sizes(): ModelSizes {
+    return this.decoder.sizes;
+  }
+
+  prepare(encoded: EncodedPrompt, newTokens: number): Promise<Prepared> {
+    return prepare(this.decoder, encoded, newTokens);
+  }
+
+  look(prepared: Prepared, place: number, shown: Shown): Promise<{ vision: Float32Array; features: Rows }> {
+    return look(this.#runtime, this.#sessions.vision, prepared, place, shown);
+  }
+
+  async #features(prepared: Prepared, place: number, shown: Shown): Promise<Rows> {
+    const key = `${prepared.places[place]} ${shown}`;
+    const known = prepared.features.get(key);
+    if (known !== undefined) return known;
+    const { features } = await this.look(prepared, place, shown);
+    if (features.count !== this.sizes.visualTokens) {
+      throw new WetreadError('bundle-invalid', `an image gave ${features.count} rows, bundle.json says ${this.sizes.visualTokens}`);
+    }
+    prepared.features.set(key, features);
+    return features;
+  }
+
+  /**
+   * The cache of the whole prompt but its last row, and that row: its logits are asked for together with what follows.
+   * Only the pieces after the last choice shared with the path before are computed.
+   */
+  async #walk(prepared: Prepared, shown: readonly Shown[]): Promise<{ readonly cache: Cache; readonly last: Rows }> {
+    const { hiddenSize } = this.sizes;
+    const choices: readonly (Shown | null)[] = [null, ...shown];
+    let common = 0;
+    while (common < choices.length && common < prepared.path.length && prepared.path[common]?.shown === choices[common]) common++;
+    prepared.path = prepared.path.slice(0, common);
+    for (let index = common; index < choices.length; index++) {
+      const piece = await this.#piece(prepared, index, choices);
+      const count = index === choices.length - 1 ? piece.count - 1 : piece.count;
+      const before = prepared.path.at(-1)?.cache ?? this.decoder.emptyCache();
+      const rows = { data: piece.data.slice(0, count * hiddenSize), count };
+      const cache = count === 0 ? before : (await this.decoder.step(before, rows, [])).cache;
+      prepared.path.push({ shown: choices[index] ?? null, cache });
+    }
+    const cache = prepared.path.at(-1)?.cache;
+    if (cache === undefined) throw new WetreadError('internal', 'the prompt has no row');
+    const end = await this.#piece(prepared, choices.length - 1, choices);
+    return { cache, last: { data: end.data.slice(-hiddenSize), count: 1 } };
+  }
+
+  /** Rows of piece `index`: its image's, then its text's. */
+  async #piece(prepared: Prepared, index: number, choices: readonly (Shown | null)[]): Promise<Rows> {
+    const text = prepared.texts[index];
+    if (text === undefined) throw new WetreadError('internal', `piece ${index} of the prompt is missing`);
+    const choice = choices[index] ?? null;
+    if (choice === null) return text;
+    return joinRows([await this.#features(prepared, index - 1, choice), text], this.sizes.hiddenSize);
+  }
+
+  async generate(prepared: Prepared, options: GenerateOptions): Promise<Generated> {
+    const { vocabSize } = this.sizes;
+    const limit = Math.min(options.tokenizerSize, vocabSize);
+    const stops = new Set(options.stopIds);
+    const none = new Set<number>();
+    const tokens: number[] = [];
+    const logProbs: number[] = [];
+    let { cache, last } = await this.#walk(
+      prepared,
+      prepared.places.map(() => 'image'),
+    );
+    while (tokens.length < options.maxNewTokens) {
+      const step = await this.decoder.step(cache, last, [0]);
+      cache = step.cache;
+      if (tokens.length === 0) finite(step.logits, 'logits of the first new token');
+      const id = bestId(step.logits, 0, vocabSize, limit, tokens.length < options.minNewTokens ? stops : none);
+      if (id < 0) throw new WetreadError('not-finite', `no logit of new token ${tokens.length + 1} is a number`);
+      tokens.push(id);
+      logProbs.push(logProbability(step.logits, 0, vocabSize, id));
+      options.onToken?.(id);
+      if (stops.has(id)) return { tokens, logProbs, stop: 'stop' };
+      if (repeatedPeriod(tokens) !== null) return { tokens, logProbs, stop: 'repetition' };
+      last = await this.decoder.embed([id]);
+    }
+    return { tokens, logProbs, stop: 'length' };
+  }
+
+  async score(prepared: Prepared, tokens: readonly number[], keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
+    if (keep.length !== prepared.places.length) {
+      throw new WetreadError('internal', `${keep.length} images are to be kept or nulled, the prompt has ${prepared.places.length}`);
+    }
+    if (tokens.length === 0) return [];
+    if (prepared.rows + tokens.length > this.sizes.contextTokens) {
+      throw new WetreadError(
+        'prompt-too-long',
+        `prompt and answer have ${prepared.rows + tokens.length} tokens; the model takes ${this.sizes.contextTokens}`,
+      );
+    }
+    const { cache, last } = await this.#walk(
+      prepared,
+      keep.map((kept) => (kept ? 'image' : nullImage)),
+    );
+    const rows = joinRows([last, await this.decoder.embed(tokens.slice(0, -1))], this.sizes.hiddenSize);
+    const { logits } = await this.decoder.step(cache, rows, [...tokens.keys()]);
+    return tokens.map((id, row) => logProbability(logits, row, this.sizes.vocabSize, id));
+  }
+
+  async close(): Promise<void> {
+    for (const session of Object.values(this.#sessions)) await session.release();
+  }
+}
+
+/** Loads a bundle's three graphs. */
+export async function openEngine(runtime: OrtRuntime, folder: string, graphs: GraphFiles, sizes: ModelSizes): Promise<Engine> {
+  const sessions = {
+    vision: await runtime.load(join(folder, graphs.vision)),
+    embedding: await runtime.load(join(folder, graphs.embedding)),
+    decoder: await runtime.load(join(folder, graphs.decoder)),
+  };
+  return new LoadedEngine(runtime, sessions, sizes);
+}

@@ -1,0 +1,29 @@
+/** Probabilities of one row of logits, in double precision on the host, because sums over 50,000 f32 exponentials lose digits. */
+
+/** Natural log of the probability of `id` among all `vocab` entries of row `row`. Not finite when a logit of the row is not. */
+export function logProbability(logits: Float32Array, row: number, vocab: number, id: number): number {
+  const start = row * vocab;
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let i = start; i < start + vocab; i++) {
+    const value = logits[i] ?? Number.NaN;
+    // A comparison with NaN is false: test for it, or it would be passed over.
+    if (value > largest || Number.isNaN(value)) largest = value;
+  }
+  let sum = 0;
+  for (let i = start; i < start + vocab; i++) sum += Math.exp((logits[i] ?? Number.NaN) - largest);
+  return (logits[start + id] ?? Number.NaN) - largest - Math.log(sum);
+}
+
+/** The id of the largest logit of row `row` among ids below `limit` that are not in `forbidden`; the first of equals. */
+export function bestId(logits: Float32Array, row: number, vocab: number, limit: number, forbidden: ReadonlySet<number>): number {
+  let best = -1;
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let id = 0; id < limit; id++) {
+    const value = logits[row * vocab + id] ?? Number.NaN;
+    if (value > largest && !forbidden.has(id)) {
+      largest = value;
+      best = id;
+    }
+  }
+  return best;
+}
