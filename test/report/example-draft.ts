@@ -8,6 +8,7 @@ import { draftKey } from '#domain/draft.ts';
 import type { Statement } from '#domain/statement.ts';
 import type { ImageRef, Study } from '#domain/study.ts';
 import { parseUid } from '#domain/uid.ts';
+import type { SrHeader } from '#report/sr-header.ts';
 
 const digitalXRay = parseUid('1.2.840.10008.5.1.4.1.1.1.1');
 
@@ -209,4 +210,19 @@ export const writeOptions = {
   imageRoot: 'https://pacs.hospital.example/dicom-web',
   organization: 'Organization/radiology',
   serviceVersion: '0.1.0',
+};
+
+export const exampleHeader: SrHeader = {
+  studyInstanceUid: currentRef.study,
+  patientName: 'Phantom^Ada',
+  patientId: 'WR-0001',
+  issuerOfPatientId: null,
+  patientBirthDate: '19580314',
+  patientSex: 'F',
+  studyDate: '20261124',
+  studyTime: '081500',
+  studyId: '1001',
+  accessionNumber: 'ACC1001',
+  referringPhysicianName: 'Lovelace^Ward',
+  timezoneOffsetFromUtc: null,
 };
