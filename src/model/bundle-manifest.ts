@@ -1,0 +1,110 @@
+/**
+ * bundle.json: what a bundle is, may be used for, and needs; everything that the service must know of a model without opening it.
+ *
+ * Strict: a key that this version does not know is an error, because it might mean a limit that would be ignored.
+ */
+import { z } from 'zod';
+import { graphFilesSchema, modelSizesSchema } from './onnx/sizes.ts';
+import { processorSchema } from './preprocess/processor.ts';
+
+const text = z.string().min(1);
+const count = z.int().positive();
+const tokenId = z.int().nonnegative();
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+/** A plain name: bundle files lie in one folder. */
+const fileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/);
+
+/** Licence of the weights and what its terms allow; null = the terms do not say. */
+export const licenseSchema = z.strictObject({
+  name: text,
+  clinicalUse: z.boolean().nullable(),
+  commercialUse: z.boolean().nullable(),
+  terms: text.nullable(),
+});
+
+export const intendedUseSchema = z.strictObject({
+  /** DICOM modalities (CID 29) that the model reads; empty = none declared, so nothing is drafted with it. */
+  modalities: z.array(z.string().regex(/^[A-Z]{2,8}$/)),
+  /** Body region ids of domain/regions.ts; empty = any. */
+  regions: z.array(text),
+  /** BCP 47. */
+  languages: z.array(text),
+  statement: text.nullable(),
+});
+
+/** A task's prompt; `{question}` is filled in, a bare `{}` is part of the authors' wording. */
+export const taskSchema = z.strictObject({ text });
+
+/**
+ * How a prompt is worded before the task's text, where a model was trained on one wording: slots {items}, {region}, {view}, {date}, {days}.
+ * null = the service's general wording.
+ */
+export const wordingSchema = z.strictObject({
+  order: z.array(z.enum(['history', 'images', 'task'])),
+  history: z.string(),
+  historySeparator: z.string(),
+  historyNone: z.string(),
+  historyMaxTokens: count,
+  labels: z.strictObject({ current: z.string(), prior: z.string() }),
+});
+
+/** What surrounds the message, and whether the tokenizer adds its own tokens (BOS) around it. */
+export const templateSchema = z.strictObject({
+  name: text,
+  before: z.string(),
+  after: z.string(),
+  /** White space at the ends of the message is dropped. */
+  strip: z.boolean(),
+  specialTokens: z.boolean(),
+});
+export type Template = z.infer<typeof templateSchema>;
+
+/**
+ * `expand`: the placeholder is one token of the vocabulary, repeated once per visual token (HF). `splice`: text is tokenised piece by piece
+ * and the id, which is no token, stands for an image between two pieces (original form, -200).
+ */
+export const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice']), text, id: z.int() });
+
+export const attributionSchema = z.strictObject({
+  /** Support per token, natural log, above which an image may be cited; null = not calibrated. */
+  threshold: z.strictObject({ value: z.number(), device: text, numberType: text }).nullable(),
+  /** Cite without a threshold: for test bundles, whose support means nothing. */
+  citeUncalibrated: z.boolean(),
+  budgetMs: count,
+});
+
+export const limitsSchema = z.strictObject({
+  maxImages: count,
+  /** Prompt and answer together, in decoder rows. */
+  contextTokens: count,
+  maxNewTokens: count,
+});
+
+export const manifestSchema = z.strictObject({
+  format: z.literal(1),
+  name: text,
+  version: text,
+  family: text,
+  manufacturer: text.nullable(),
+  /** Where the weights came from: repositories or files, in the importer's words. */
+  sources: z.array(text),
+  license: licenseSchema,
+  /** 'test': random or test weights, refused outside the environments test and sandbox. */
+  stamped: z.literal('test').nullable(),
+  intendedUse: intendedUseSchema,
+  limits: limitsSchema,
+  tasks: z.record(z.string(), taskSchema),
+  wording: wordingSchema.nullable(),
+  promptVersion: text,
+  generation: z.strictObject({ stopIds: z.array(tokenId), minNewTokens: z.int().nonnegative() }),
+  attribution: attributionSchema,
+  numberType: z.enum(['fp32']),
+  prompt: z.strictObject({ template: templateSchema, placeholder: placeholderSchema }),
+  processor: processorSchema,
+  tokenizer: z.strictObject({ json: fileName, config: fileName }),
+  graphs: graphFilesSchema,
+  sizes: modelSizesSchema,
+  files: z.record(fileName, z.strictObject({ sha256, bytes: z.int().nonnegative() })),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;

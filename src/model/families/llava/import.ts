@@ -1,0 +1,219 @@
+/**
+ * Import of a llava checkpoint, HF or original form: every check on config, tensors, tokenizer and processor comes before the first write.
+ *
+ * The original form keeps the tower's config, processor and often its weights elsewhere (mm_vision_tower). Tensors inside the checkpoint
+ * win over the tower's own file, because the trained tower lies there; where both are present and differ, the report says so.
+ */
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { WetreadError } from '#domain/errors.ts';
+import type { Manifest } from '../../bundle-manifest.ts';
+import { mergeSources, openCheckpoint, openFolder } from '../../checkpoint/open.ts';
+import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { readJson } from '../../json.ts';
+import type { Metadata } from '../../metadata.ts';
+import type { Progress } from '../../onnx/files.ts';
+import { outputSize, type Processor, readProcessor } from '../../preprocess/processor.ts';
+import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/files.ts';
+import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { FamilyImport, FamilyOptions } from '../import.ts';
+import { type LlavaArchitecture, llavaForm, llavaGraphFiles, llavaSizes, readArchitecture } from './architecture.ts';
+import { templateNamed } from './prompt.ts';
+import { type ResolvedWeights, resolveWeights, writeLlava } from './weights.ts';
+
+const anyObject = z.record(z.string(), z.unknown());
+const topSchema = z.looseObject({
+  architectures: z.array(z.string()).nullish(),
+  model_type: z.string().nullish(),
+  mm_vision_tower: z.string().nullish(),
+  image_aspect_ratio: z.string().nullish(),
+  mm_use_im_start_end: z.boolean().nullish(),
+  tokenizer_model_max_length: z.int().positive().nullish(),
+  text_config: z.looseObject({ model_type: z.string().nullish() }).nullish(),
+  eos_token_id: z.union([z.int(), z.array(z.int())]).nullish(),
+});
+type Top = z.infer<typeof topSchema>;
+const generationSchema = z.looseObject({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
+
+/** Placeholder id of the original form (IMAGE_TOKEN_INDEX in the authors' code). */
+const splicedImage = -200;
+
+/** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
+export async function importLlava(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+  const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
+  if (top.mm_use_im_start_end === true) {
+    throw new WetreadError('architecture-unsupported', 'config.json: mm_use_im_start_end is true; only false is built');
+  }
+  const tower = findTower(from, top, options.tower);
+  const notes: string[] = [];
+  const source = await openSource(from, tower);
+  try {
+    const towerConfig = tower === null ? null : await readJson(join(tower, 'config.json'), anyObject, 'architecture-unsupported');
+    const hasHead = source.names.some((name) => name.endsWith('lm_head.weight'));
+    const architecture = readArchitecture(top, { towerConfig, hasHead });
+    const resolved = resolveWeights(architecture, source);
+    const files = await readTokenizerFiles(from);
+    const tokenizer = openTokenizer(files.json, files.config);
+    checkVocabulary(tokenizer, architecture);
+    const template = templateNamed(options.metadata.template ?? guessTemplate(architecture, top, tokenizer));
+    const processor = await readImages(from, tower, top, template.name, architecture);
+    const manifest = {
+      limits: limitsOf(options.metadata.limits ?? {}, top, architecture, template.name),
+      tasks: options.metadata.tasks ?? genericTasks,
+      generation: { stopIds: await stopIds(from, top, tokenizer, files), minNewTokens: template.name === 'huatuo' ? 1 : 0 },
+      prompt: { template, placeholder: placeholderOf(architecture, tokenizer) },
+      processor,
+      tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
+      graphs: llavaGraphFiles,
+      sizes: llavaSizes(architecture),
+    };
+    notes.push(`Template ${template.name}; tokenizer from ${files.source}.`, ...(await compareShadowed(source, resolved)));
+    await writeLlava(to, architecture, source, resolved, progress);
+    await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
+    await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
+    return { manifest, notes };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Folder of the tower: as given, else below the checkpoint, else beside it by its last part; null where none is named or found. */
+function findTower(from: string, top: Top, given: string | null): string | null {
+  if (given !== null) {
+    if (existsSync(join(given, 'config.json'))) return given;
+    throw new WetreadError('import-option-missing', `the tower's folder ${given} holds no config.json`);
+  }
+  if (llavaForm(top) !== 'original' || !top.mm_vision_tower) return null;
+  const name = top.mm_vision_tower;
+  // The name is outside input: it may lead below the checkpoint or beside it, nowhere else.
+  const inside = resolve(from, name);
+  const candidates = inside.startsWith(`${resolve(from)}/`) ? [inside] : [];
+  candidates.push(join(dirname(resolve(from)), basename(name)));
+  return candidates.find((folder) => existsSync(join(folder, 'config.json'))) ?? null;
+}
+
+async function openSource(from: string, tower: string | null): Promise<TensorSource> {
+  const checkpoint = await openCheckpoint(from);
+  try {
+    const own = tower === null ? null : await openFolder(tower);
+    return own === null ? checkpoint : mergeSources(checkpoint, own);
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/** The head may have rows beyond the tokenizer (never sampled), the tokenizer must not have ids beyond the head. */
+function checkVocabulary(tokenizer: Tokenizer, architecture: LlavaArchitecture): void {
+  const { vocabSize } = architecture.decoder;
+  if (tokenizer.size <= vocabSize) return;
+  throw new WetreadError(
+    'checkpoint-tensors',
+    `the tokenizer has ${tokenizer.size} ids, the embedding ${vocabSize} rows: they are not of one checkpoint`,
+  );
+}
+
+/** Without a template given: by form, decoder and the tokenizer's marks. */
+function guessTemplate(architecture: LlavaArchitecture, top: Top, tokenizer: Tokenizer): string {
+  const type = (top.text_config?.model_type ?? `${top.architectures?.join(' ') ?? ''} ${top.model_type ?? ''}`).toLowerCase();
+  if (tokenizer.idOf('<|start_header_id|>') !== null) return 'llama_3';
+  if (architecture.form === 'original' && type.includes('qwen2')) return 'huatuo';
+  if (tokenizer.idOf('<|im_start|>') !== null) return 'chatml';
+  if (type.includes('mistral')) return 'mistral_instruct';
+  return architecture.form === 'hf' ? 'llava_hf' : 'vicuna_v1';
+}
+
+async function readImages(from: string, tower: string | null, top: Top, template: string, a: LlavaArchitecture): Promise<Processor> {
+  // HuatuoGPT-Vision's own code pads always, whatever its config says.
+  const pad = a.form === 'original' && (top.image_aspect_ratio === 'pad' || template === 'huatuo');
+  const processor = readProcessor(await processorConfig(from, tower, top), pad);
+  const size = outputSize(processor);
+  const expected = a.vision.imageSize;
+  if (size?.height !== expected || size.width !== expected) {
+    const found = size === null ? 'pictures of many sizes' : `${size.height} x ${size.width}`;
+    throw new WetreadError(
+      'architecture-unsupported',
+      `the image processor gives ${found}, the vision tower takes ${expected} x ${expected}`,
+    );
+  }
+  return processor;
+}
+
+/** preprocessor_config.json of the checkpoint or its tower, or the section of processor_config.json that newer versions write. */
+async function processorConfig(from: string, tower: string | null, top: Top): Promise<unknown> {
+  for (const folder of [from, ...(tower === null ? [] : [tower])]) {
+    const path = join(folder, 'preprocessor_config.json');
+    if (existsSync(path)) return await readJson(path, anyObject, 'architecture-unsupported');
+  }
+  const path = join(from, 'processor_config.json');
+  if (existsSync(path)) {
+    const { image_processor: section } = await readJson(
+      path,
+      z.looseObject({ image_processor: anyObject.optional() }),
+      'architecture-unsupported',
+    );
+    if (section !== undefined) return section;
+  }
+  throw new WetreadError('import-option-missing', 'no preprocessor_config.json is in the checkpoint or beside it', {
+    hint: `take it from the repository of ${top.mm_vision_tower ?? 'the vision tower'} and name its folder with --tower`,
+  });
+}
+
+function placeholderOf(architecture: LlavaArchitecture, tokenizer: Tokenizer): Manifest['prompt']['placeholder'] {
+  const text = '<image>';
+  if (architecture.imageTokenId === null) return { rule: 'splice', text, id: splicedImage };
+  const id = tokenizer.idOf(text);
+  if (id === architecture.imageTokenId) return { rule: 'expand', text, id };
+  throw new WetreadError(
+    'tokenizer-unsupported',
+    `config.json says that ${text} has the id ${architecture.imageTokenId}, the tokenizer says ${id}`,
+  );
+}
+
+/** Limits that are not given: what the authors trained on. */
+function limitsOf(given: NonNullable<Metadata['limits']>, top: Top, a: LlavaArchitecture, template: string): Manifest['limits'] {
+  const context = Math.min(a.decoder.maxPositions, top.tokenizer_model_max_length ?? a.decoder.maxPositions);
+  return {
+    maxImages: given.maxImages ?? (template === 'huatuo' ? 6 : 1),
+    contextTokens: Math.min(given.contextTokens ?? context, context),
+    maxNewTokens: given.maxNewTokens ?? 512,
+  };
+}
+
+/** Wording of the evaluation kit of the Lingshu authors, which runs LLaVA-Med and Huatuo too: no family prompt for reports exists. */
+const genericTasks: Manifest['tasks'] = {
+  report: {
+    text: 'You are a helpful assistant. Please generate a report for the given images, including both findings and impressions. Return the report in the following format: Findings: {} Impression: {}.',
+  },
+  vqa: { text: '{question}\nPlease answer the question concisely.' },
+};
+
+async function stopIds(from: string, top: Top, tokenizer: Tokenizer, files: TokenizerFiles): Promise<number[]> {
+  const path = join(from, 'generation_config.json');
+  const generation = existsSync(path) ? await readJson(path, generationSchema, 'architecture-unsupported') : {};
+  const name = files.config.eos_token;
+  const own = typeof name === 'string' ? tokenizer.idOf(name) : null;
+  const found = [generation.eos_token_id ?? top.eos_token_id ?? own].flat();
+  const ids = found.filter((id) => id !== null);
+  if (ids.length > 0) return ids;
+  throw new WetreadError(
+    'import-option-missing',
+    'no end-of-text token is named in generation_config.json, config.json or tokenizer_config.json',
+  );
+}
+
+/** Tensors that are there twice: which was used, and whether the other differs. */
+async function compareShadowed(source: TensorSource, resolved: ResolvedWeights): Promise<string[]> {
+  if (resolved.shadowed.length === 0) return [];
+  let different = 0;
+  for (const { used, ignored } of resolved.shadowed) {
+    const [a, b] = [await source.readF32(used), await source.readF32(ignored)];
+    if (a.length !== b.length || a.some((value, i) => value !== b[i])) different += 1;
+  }
+  const [first] = resolved.shadowed;
+  return [
+    `${resolved.shadowed.length} tensors are there twice, ${different} of them with other values; those inside the checkpoint were used (${first?.used}, not ${first?.ignored}).`,
+  ];
+}

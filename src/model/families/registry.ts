@@ -1,0 +1,35 @@
+/** The families that wetread imports and runs, one row each; nothing outside a family's folder knows its name but this table. */
+import type { PromptPart } from '#domain/answer.ts';
+import { WetreadError } from '#domain/errors.ts';
+import type { Manifest } from '../bundle-manifest.ts';
+import type { EncodedPrompt } from '../encoded.ts';
+import type { Progress } from '../onnx/files.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { FamilyImport, FamilyOptions } from './import.ts';
+import { llavaForm } from './llava/architecture.ts';
+import { encodeLlava } from './llava/encode.ts';
+import { importLlava } from './llava/import.ts';
+
+export interface Family {
+  readonly name: string;
+  /** Whether a checkpoint's config.json (parsed) is of this family. */
+  detect(config: unknown): boolean;
+  /** Writes graphs and tokenizer into the folder `to`; checks come before the first write. */
+  import(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport>;
+  /** A prompt as the engine runs it. @throws too-many-images, prompt-too-long */
+  encode(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt;
+}
+
+export const families: readonly Family[] = [
+  { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
+];
+
+/** @throws bundle-invalid when this version does not know the family */
+export function familyOf(name: string): Family {
+  const family = families.find((candidate) => candidate.name === name);
+  if (family !== undefined) return family;
+  throw new WetreadError(
+    'bundle-invalid',
+    `the family ${name} is not known; ${families.map((candidate) => candidate.name).join(', ')} are`,
+  );
+}

@@ -1,0 +1,44 @@
+/**
+ * What the authors' files do not say and the importer must be told: name, prompts, intended use, licence, limits, calibration.
+ * It comes from `wetread.json` in or beside the checkpoint's folder, and from the importer's options, which win key by key.
+ */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { attributionSchema, intendedUseSchema, licenseSchema, limitsSchema, taskSchema, wordingSchema } from './bundle-manifest.ts';
+import { readJson } from './json.ts';
+
+export const metadataSchema = z.strictObject({
+  name: z.string().min(1).optional(),
+  version: z.string().min(1).optional(),
+  manufacturer: z.string().min(1).nullable().optional(),
+  sources: z.array(z.string().min(1)).optional(),
+  license: licenseSchema.partial().optional(),
+  stamped: z.literal('test').nullable().optional(),
+  intendedUse: intendedUseSchema.partial().optional(),
+  limits: limitsSchema.partial().optional(),
+  tasks: z.record(z.string(), taskSchema).optional(),
+  wording: wordingSchema.nullable().optional(),
+  promptVersion: z.string().min(1).optional(),
+  attribution: attributionSchema.partial().optional(),
+  /** Name of one of the family's templates. */
+  template: z.string().min(1).optional(),
+});
+export type Metadata = z.infer<typeof metadataSchema>;
+
+export const metadataFile = 'wetread.json';
+
+/** Metadata of a checkpoint folder with the importer's own on top. @throws import-option-missing when wetread.json is malformed */
+export async function readMetadata(folder: string, own: Metadata): Promise<Metadata> {
+  const path = [join(folder, metadataFile), join(dirname(folder), metadataFile)].find((candidate) => existsSync(candidate));
+  const base: Metadata = path === undefined ? {} : await readJson(path, metadataSchema, 'import-option-missing');
+  return {
+    ...base,
+    ...own,
+    license: { ...base.license, ...own.license },
+    intendedUse: { ...base.intendedUse, ...own.intendedUse },
+    limits: { ...base.limits, ...own.limits },
+    attribution: { ...base.attribution, ...own.attribution },
+    ...(base.tasks || own.tasks ? { tasks: { ...base.tasks, ...own.tasks } } : {}),
+  };
+}
