@@ -36,6 +36,7 @@ export const tags = {
   SeriesDate: ['x00080021', 'DA'],
   AcquisitionDate: ['x00080022', 'DA'],
   StudyTime: ['x00080030', 'TM'],
+  TimezoneOffsetFromUTC: ['x00080201', 'SH'],
   AccessionNumber: ['x00080050', 'SH'],
   Modality: ['x00080060', 'CS'],
   ModalitiesInStudy: ['x00080061', 'CS'],
