@@ -171,20 +171,13 @@ function normWeight(graph: Graph, a: DecoderArchitecture, norm: string): string 
   });
 }
 
-/** The rows of `normed` that `logit_positions` names, times the head. Gemm takes the head as it is stored, so a tied one exists once. */
+/** The rows of `normed` that `logit_positions` names, times the head. A tied head is the embedding in the layout that is fast to multiply by. */
 function head(graph: Graph, a: DecoderArchitecture, normed: string): void {
   graph.input('logit_positions', 'i64', ['logit_count']);
   graph.op('Gather', [normed, 'logit_positions'], 'head.rows', { axis: { int: 1 } });
-  graph.integers('flat_shape', [-1, a.hiddenSize]);
-  graph.op('Reshape', ['head.rows', 'flat_shape'], 'head.flat');
   const need = a.tiedHead ? embeddingNeed(a) : { name: 'head.weight', shape: [a.vocabSize, a.hiddenSize] };
-  graph.weight('head.matrix', [a.vocabSize, a.hiddenSize], { kind: 'stored', tensors: [need] });
-  graph.op('Gemm', ['head.flat', 'head.matrix'], 'head.product', { transB: { int: 1 } });
-  graph.op('Shape', ['head.rows'], 'head.leading', { end: { int: 2 } });
-  graph.integers('vocab_size', [a.vocabSize]);
-  graph.op('Concat', ['head.leading', 'vocab_size'], 'logits_shape', { axis: { int: 0 } });
-  // Without allowzero a call that asks for no logits would fail: 0 then means "as in the input".
-  graph.op('Reshape', ['head.product', 'logits_shape'], 'logits', { allowzero: { int: 1 } });
+  graph.weight('head.matrix', [a.hiddenSize, a.vocabSize], { kind: 'transposed', tensors: [need] });
+  graph.op('MatMul', ['head.rows', 'head.matrix'], 'logits');
   graph.output('logits', 'f32', ['batch_size', 'logit_count', a.vocabSize]);
 }
 
