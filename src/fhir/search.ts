@@ -44,7 +44,8 @@ function takeHit<T extends ReadableType>(state: State<T>, type: T, resource: unk
   const parsed = forms[type].safeParse(resource);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return warn(state, 'fhir-entry-malformed', `a ${type} was left out: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`);
+    warn(state, 'fhir-entry-malformed', `a ${type} was left out: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`);
+    return;
   }
   // forms[type] is the form of T; TypeScript cannot follow a generic key through the union.
   const hit = parsed.data as Readable<T>;

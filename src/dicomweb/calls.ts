@@ -1,0 +1,108 @@
+/**
+ * QIDO-RS and STOW-RS calls through dicomweb-client, each over its own request object.
+ *
+ * The library builds URLs and bodies; statuses, types, JSON and warnings are judged here, because it loses them.
+ *
+ * Source: PS3.18 10.5 (store), 10.6 (search); dicomweb-client 0.11.3.
+ */
+import { api } from 'dicomweb-client';
+import { WetreadError } from '#domain/errors.ts';
+import type { Uid } from '#domain/uid.ts';
+import type { Neighbour } from '#net/neighbour.ts';
+import type { Token } from '#net/token.ts';
+import { XhrOverNeighbour } from '#net/xhr.ts';
+
+export interface Roots {
+  readonly qido: string;
+  readonly wado: string;
+  readonly stow: string;
+}
+
+export interface Place {
+  readonly roots: Roots;
+  readonly neighbour: Neighbour;
+  readonly token: Token | null;
+}
+
+export type Level =
+  | { readonly kind: 'studies' }
+  | { readonly kind: 'series'; readonly study: Uid }
+  | { readonly kind: 'instances'; readonly study: Uid; readonly series: Uid };
+
+export interface Answer {
+  readonly status: number;
+  /** Parsed JSON, null without a body. */
+  readonly body: unknown;
+  readonly warnings: readonly string[];
+}
+
+const maxJsonBytes = 32 * 1024 * 1024;
+
+interface Asked {
+  readonly request: { readonly instance: XhrOverNeighbour };
+}
+
+/** What we call of the library; its own type file leaves `request` out of the searches and gives arrays for promises. */
+interface Library {
+  searchForStudies(options: Asked & { queryParams: object }): Promise<unknown>;
+  searchForSeries(options: Asked & { queryParams: object; studyInstanceUID: Uid }): Promise<unknown>;
+  searchForInstances(options: Asked & { queryParams: object; studyInstanceUID: Uid; seriesInstanceUID: Uid }): Promise<unknown>;
+  storeInstances(options: Asked & { studyInstanceUID: Uid; datasets: readonly ArrayBuffer[] }): Promise<unknown>;
+}
+
+type Call = (client: Library, request: Asked['request']) => Promise<unknown>;
+
+async function once(place: Place, root: string, call: Call): Promise<XhrOverNeighbour> {
+  const xhr = new XhrOverNeighbour({ neighbour: place.neighbour, token: place.token, maxBytes: maxJsonBytes });
+  // `verbose` would print request objects with the token to the console.
+  const client = new api.DICOMwebClient({ url: root, verbose: false, singlepart: false }) as unknown as Library; // src/api.js has these
+  try {
+    await call(client, { instance: xhr });
+  } catch (error) {
+    if (xhr.failure !== null) throw xhr.failure;
+    if (xhr.answered === 0)
+      throw new WetreadError('internal', `${place.neighbour.name}: dicomweb-client failed before it asked`, { cause: error });
+  }
+  return xhr;
+}
+
+/** The coded error of a status that is not a success. */
+export function statusFailure(name: string, what: string, status: number, retryAfter: string | null): WetreadError {
+  const words = `${name}: found status ${status} for ${what}`;
+  if (status === 401 || status === 403) {
+    return new WetreadError('dicomweb-unauthorised', words, { hint: 'check user, password or client of the PACS in the site file' });
+  }
+  if (status === 404 || status === 410) return new WetreadError('not-found', words);
+  const later = retryAfter === null ? '' : `; Retry-After ${retryAfter}`;
+  return new WetreadError('dicomweb-refused', `${words}${later}`);
+}
+
+async function asked(place: Place, root: string, call: Call): Promise<XhrOverNeighbour> {
+  const first = await once(place, root, call);
+  if (first.answered !== 401 || place.token?.renew() !== true) return first;
+  return once(place, root, call);
+}
+
+/**
+ * One page of a search.
+ * @throws dicomweb-unauthorised, dicomweb-refused, not-found, dicomweb-bad-json, dicomweb-unexpected-type, net-*
+ */
+export async function search(place: Place, level: Level, queryParams: Readonly<Record<string, string>>): Promise<Answer> {
+  const xhr = await asked(place, place.roots.qido, (client, request) => {
+    if (level.kind === 'studies') return client.searchForStudies({ queryParams, request });
+    if (level.kind === 'series') return client.searchForSeries({ studyInstanceUID: level.study, queryParams, request });
+    return client.searchForInstances({ studyInstanceUID: level.study, seriesInstanceUID: level.series, queryParams, request });
+  });
+  if (xhr.answered !== 200 && xhr.answered !== 204) {
+    throw statusFailure(place.neighbour.name, `a search of ${level.kind}`, xhr.answered, xhr.retryAfter);
+  }
+  return { status: xhr.answered, body: xhr.answered === 204 ? [] : xhr.response, warnings: xhr.warnings };
+}
+
+/** Sends one Part 10 file; any status comes back, since 202 and 409 carry the reasons. @throws net-*, dicomweb-unexpected-type */
+export async function post(place: Place, study: Uid, bytes: Uint8Array): Promise<Answer & { readonly retryAfter: string | null }> {
+  const xhr = await asked(place, place.roots.stow, (client, request) =>
+    client.storeInstances({ studyInstanceUID: study, datasets: [new Uint8Array(bytes).buffer], request }),
+  );
+  return { status: xhr.answered, body: xhr.response, warnings: xhr.warnings, retryAfter: xhr.retryAfter };
+}

@@ -1,0 +1,153 @@
+/**
+ * A search read to its end: pages until one is empty, doubles removed, every hit compared with the keys.
+ *
+ * A page shorter than asked proves nothing (archives have maxima of their own); a page that brings nothing new ends the search, since
+ * some archives ignore `offset`.
+ *
+ * Source: PS3.18 8.3.4.4; behaviour of Orthanc, dcm4chee, Azure, DICOMcloud.
+ */
+import { type Warning, WetreadError } from '#domain/errors.ts';
+import { type Level, type Place, search } from './calls.ts';
+import { tags } from './describe.ts';
+import { type Dataset, datasetsOf, textAt } from './json.ts';
+import { foreignIssuer, type Key, keysOf, type StudyQuery } from './query.ts';
+
+export interface Hits<T> {
+  readonly found: readonly T[];
+  readonly warnings: readonly Warning[];
+}
+
+const pageSize = 100;
+const maxHits = 2000;
+const uidTag = { studies: tags.studyUid, series: tags.seriesUid, instances: tags.sopInstance } as const;
+
+async function page(
+  place: Place,
+  level: Level,
+  params: Readonly<Record<string, string>>,
+): Promise<{ hits: readonly Dataset[]; warnings: readonly string[] }> {
+  const where = `${place.neighbour.name} search of ${level.kind}`;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const { body, warnings } = await search(place, level, params);
+      return { hits: datasetsOf(body, where), warnings };
+    } catch (error) {
+      const passing = error instanceof WetreadError && (error.code === 'dicomweb-bad-json' || error.code === 'net-unreachable');
+      if (!passing || attempt > 1) throw error;
+    }
+  }
+}
+
+/** True for a hit that one of the keys excludes although letter case is left aside: the archive did not use the key. */
+function isForeign(keys: readonly Key[], hit: Dataset): boolean {
+  return keys.some((key) => !(key.matchesWithoutCase ?? key.matches)(hit));
+}
+
+function ignored(place: Place, keys: readonly Key[], foreign: readonly Dataset[]): string {
+  const names = keys.filter((key) => foreign.some((hit) => !(key.matchesWithoutCase ?? key.matches)(hit))).map((key) => key.name);
+  return `${place.neighbour.name}: the archive does not apply ${names.join(', ')}: ${foreign.length} hits do not match what was asked`;
+}
+
+/** All raw hits of a level, each UID once. */
+async function allPages(
+  place: Place,
+  level: Level,
+  keys: readonly Key[],
+  fields: readonly string[],
+  warnings: Warning[],
+): Promise<readonly Dataset[]> {
+  const hits = new Map<string, Dataset>();
+  const said = new Set<string>();
+  for (let offset = 0; ; ) {
+    const fixed = Object.fromEntries(keys.map((key) => [key.name, key.value]));
+    const one = await page(place, level, { ...fixed, includefield: fields.join(','), limit: String(pageSize), offset: String(offset) });
+    for (const text of one.warnings) if (!/additional results/i.test(text)) said.add(text);
+    const before = hits.size;
+    for (const hit of one.hits) hits.set(textAt(hit, uidTag[level.kind]) ?? `no UID ${hits.size}`, hit);
+    if (offset === 0 && one.hits.length > 0 && one.hits.every((hit) => isForeign(keys, hit))) {
+      throw new WetreadError('dicomweb-ignored-key', ignored(place, keys, one.hits), {
+        hint: 'this archive cannot be searched by that key',
+      });
+    }
+    if (one.hits.length === 0 || hits.size === before) break;
+    offset += one.hits.length;
+    if (hits.size >= maxHits) {
+      warnings.push({
+        code: 'dicomweb-capped',
+        message: `${place.neighbour.name}: more than ${maxHits} ${level.kind}; the rest was not read`,
+      });
+      break;
+    }
+  }
+  for (const text of said) warnings.push({ code: 'dicomweb-warning', message: `${place.neighbour.name}: ${text}` });
+  return [...hits.values()];
+}
+
+function warnDropped(place: Place, keys: readonly Key[], failing: readonly Dataset[], warnings: Warning[]): void {
+  const foreign = failing.filter((hit) => isForeign(keys, hit));
+  if (foreign.length > 0) warnings.push({ code: 'dicomweb-ignored-key', message: ignored(place, keys, foreign) });
+  const caseOnly = failing.length - foreign.length;
+  if (caseOnly > 0) {
+    const message = `${place.neighbour.name}: ${caseOnly} hits differ from what was asked in letter case and were left out`;
+    warnings.push({ code: 'dicomweb-ignored-key', message });
+  }
+}
+
+/** Maps hits; those that cannot be mapped are counted in a warning. */
+function mapped<T>(
+  place: Place,
+  level: Level,
+  hits: readonly Dataset[],
+  map: (hit: Dataset) => T | null,
+  warnings: Warning[],
+): readonly T[] {
+  const found = hits.flatMap((hit) => map(hit) ?? []);
+  if (found.length < hits.length) {
+    const message = `${place.neighbour.name}: ${hits.length - found.length} ${level.kind} have no valid UID or lack a required attribute and were left out`;
+    warnings.push({ code: 'dicomweb-unusable-hit', message });
+  }
+  return found;
+}
+
+/** @throws request-malformed for an empty key, dicomweb-ignored-key when no hit of the first page matches, and what a call throws */
+export async function findStudies<T>(
+  place: Place,
+  query: StudyQuery,
+  fields: readonly string[],
+  map: (hit: Dataset) => T | null,
+): Promise<Hits<T>> {
+  const level: Level = { kind: 'studies' };
+  const warnings: Warning[] = [];
+  const keys = keysOf(query);
+  const raw = await allPages(place, level, keys, fields, warnings);
+  const failing = raw.filter((hit) => !keys.every((key) => key.matches(hit)));
+  warnDropped(place, keys, failing, warnings);
+  const matching = raw.filter((hit) => !failing.includes(hit));
+  const own = matching.filter((hit) => !foreignIssuer(query, hit));
+  if (own.length < matching.length) {
+    const message = `${place.neighbour.name}: ${matching.length - own.length} studies carry this PatientID of another issuer and were left out`;
+    warnings.push({ code: 'dicomweb-other-issuer', message });
+  }
+  return { found: mapped(place, level, own, map, warnings), warnings };
+}
+
+/** Series of a study or instances of a series; hits that name another study or series are dropped with a warning. */
+export async function findBelow<T>(
+  place: Place,
+  level: Exclude<Level, { kind: 'studies' }>,
+  fields: readonly string[],
+  map: (hit: Dataset) => T | null,
+): Promise<Hits<T>> {
+  const warnings: Warning[] = [];
+  const raw = await allPages(place, level, [], fields, warnings);
+  const own = raw.filter((hit) => {
+    const study = textAt(hit, tags.studyUid) ?? level.study;
+    const series = level.kind === 'instances' ? (textAt(hit, tags.seriesUid) ?? level.series) : null;
+    return study === level.study && (level.kind !== 'instances' || series === level.series);
+  });
+  if (own.length < raw.length) {
+    const message = `${place.neighbour.name}: ${raw.length - own.length} ${level.kind} belong to another study or series and were left out`;
+    warnings.push({ code: 'dicomweb-ignored-key', message });
+  }
+  return { found: mapped(place, level, own, map, warnings), warnings };
+}
