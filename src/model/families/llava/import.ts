@@ -59,15 +59,16 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
     checkVocabulary(tokenizer, architecture);
     const template = templateNamed(options.metadata.template ?? guessTemplate(architecture, top, tokenizer));
     const processor = await readImages(from, tower, top, template.name, architecture);
+    const limits = limitsOf(options.metadata.limits ?? {}, top, architecture, template.name);
     const manifest = {
-      limits: limitsOf(options.metadata.limits ?? {}, top, architecture, template.name),
+      limits,
       tasks: options.metadata.tasks ?? genericTasks,
       generation: { stopIds: await stopIds(from, top, tokenizer, files), minNewTokens: template.name === 'huatuo' ? 1 : 0 },
       prompt: { template, placeholder: placeholderOf(architecture, tokenizer) },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
       graphs: llavaGraphFiles,
-      sizes: llavaSizes(architecture),
+      sizes: { ...llavaSizes(architecture), contextTokens: limits.contextTokens },
     };
     notes.push(`Template ${template.name}; tokenizer from ${files.source}.`, ...(await compareShadowed(source, resolved)));
     await writeLlava(to, architecture, source, resolved, progress);
