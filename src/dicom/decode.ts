@@ -1,26 +1,37 @@
 /**
- * Stored values of one frame of a file, whatever its transfer syntax.
+ * Stored values of one frame of a file, whatever its transfer syntax: native data here, compressed data in the worker threads.
  *
  * Source: PS3.5 annex A.
  */
 import { WetreadError } from '#domain/errors.ts';
+import { openDecodePool } from './decode-pool.ts';
+import { encapsulatedFrame } from './frames.ts';
 import { describePixels } from './pixel-description.ts';
 import type { DicomFile } from './read.ts';
 import { nativeFrame, type StoredFrame, storedOfNative } from './stored.ts';
+import { codecFor, isNative } from './transfer-syntax.ts';
+
+/** The process's workers; idle ones do not keep it alive. */
+const pool = openDecodePool();
 
 /**
  * @param frame 1-based
- * @throws pixel-missing, pixel-unsupported, transfer-syntax-unsupported, dicom-truncated, dicom-malformed, dicom-too-large
+ * @throws pixel-missing, pixel-damaged, pixel-unsupported, transfer-syntax-unsupported, dicom-truncated, dicom-malformed, dicom-too-large
  */
 export async function storedFrame(file: DicomFile, frame: number): Promise<StoredFrame> {
-  const description = describePixels(file.header);
-  if (file.pixelData === null) throw new WetreadError('pixel-missing', 'image: found no PixelData');
+  const { header, pixelData, transferSyntax } = file;
+  const description = describePixels(header);
+  if (pixelData === null) throw new WetreadError('pixel-missing', 'image: found no PixelData');
   if (!Number.isInteger(frame) || frame < 1 || frame > description.frames) {
     throw new WetreadError('pixel-missing', `image: found ${description.frames} frames, expected frame ${frame}`);
   }
-  if (file.pixelData.kind === 'encapsulated') {
-    throw new WetreadError('transfer-syntax-unsupported', `transfer syntax: found ${file.transferSyntax}, expected an uncompressed one`);
+  if (pixelData.kind === 'encapsulated') {
+    const codec = codecFor(transferSyntax);
+    const codestream = encapsulatedFrame(pixelData.bytes, header, description.frames, frame - 1, codec);
+    return await pool.decode(codec, codestream, description);
   }
-  const bytes = nativeFrame(file.pixelData.bytes, description, frame - 1);
-  return storedOfNative(bytes, description, file.header.bigEndian, file.pixelData.swapped);
+  if (!isNative(transferSyntax)) {
+    throw new WetreadError('dicom-malformed', `PixelData: found a native value with transfer syntax ${transferSyntax}, expected fragments`);
+  }
+  return storedOfNative(nativeFrame(pixelData.bytes, description, frame - 1), description, header.bigEndian, pixelData.swapped);
 }

@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { storedFrame } from '#dicom/decode.ts';
+import { checkDecoders } from '#dicom/known-answers.ts';
+import { readPart10 } from '#dicom/read.ts';
+import { codeOf } from '#domain/errors.ts';
+import { available, sharedPath } from '../setup/require.ts';
+import { compare, readManifest, readShared } from './manifest.ts';
+
+describe('checkDecoders', () => {
+  it('finds every decoder right on this machine', async () => {
+    const checks = await checkDecoders();
+    expect(checks.map(({ name }) => name)).toHaveLength(8);
+    expect(checks.filter(({ fault }) => fault !== null)).toEqual([]);
+  });
+});
+
+describe.skipIf(!available('shared'))('storedFrame on the reference images', () => {
+  it('gives the same values for one slice in every transfer syntax', async () => {
+    const folder = sharedPath('data/dicom/one-slice');
+    const files = readdirSync(folder).sort();
+    const frames = await Promise.all(files.map((name) => storedFrame(readPart10(readFileSync(`${folder}/${name}`)), 1)));
+    const first = frames[0];
+    expect(files).toHaveLength(14);
+    expect(
+      frames.map((frame, i) => [
+        files[i],
+        Buffer.compare(Buffer.from(frame.values.buffer), Buffer.from(first?.values.buffer ?? new ArrayBuffer(0))),
+      ]),
+    ).toEqual(files.map((name) => [name, 0]));
+  });
+
+  it('equals the oracle for every file of the manifest, or refuses it with a code', async () => {
+    const { dicom } = readManifest();
+    const counts = new Map<string, number>();
+    const wrong: string[] = [];
+    const one = async (entry: (typeof dicom)[number]): Promise<void> => {
+      const verdict = await verdictOf(entry);
+      counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
+      if (verdict.startsWith('different') || verdict === 'refused internal') wrong.push(`${entry.path}: ${verdict}`);
+    };
+    const next = dicom.values();
+    await Promise.all(
+      [0, 1].map(async () => {
+        for (const entry of next) await one(entry);
+      }),
+    );
+    console.table(Object.fromEntries([...counts].sort()));
+    expect(wrong).toEqual([]);
+    expect((counts.get('equal') ?? 0) + (counts.get('within') ?? 0)).toBe(358);
+    expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(384);
+  });
+});
+
+async function verdictOf(entry: ReturnType<typeof readManifest>['dicom'][number]): Promise<string> {
+  try {
+    return await compare(readShared(entry.path), entry);
+  } catch (error) {
+    return `refused ${codeOf(error)}`;
+  }
+}
