@@ -101,7 +101,8 @@ export function openStockRuntime(options: StockOptions): OrtRuntime {
   return {
     provider: options.provider,
     value(data: TensorData, dims: readonly number[]): OrtValue {
-      return new StockValue(data instanceof Float32Array ? new ort.Tensor('float32', data, dims) : new ort.Tensor('int64', data, dims));
+      if (data instanceof Float32Array) return new StockValue(new ort.Tensor('float32', data, dims));
+      return new StockValue(data instanceof Int32Array ? new ort.Tensor('int32', data, dims) : new ort.Tensor('int64', data, dims));
     },
     async load(path: string): Promise<OrtSession> {
       try {

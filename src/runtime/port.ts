@@ -7,7 +7,7 @@
 
 export type Provider = 'cpu' | 'webgpu' | 'cuda';
 
-export type TensorData = Float32Array | BigInt64Array;
+export type TensorData = Float32Array | BigInt64Array | Int32Array;
 
 /** A tensor that the library can take; rows first. */
 export interface OrtValue {
@@ -29,7 +29,7 @@ export interface OrtSession {
 
 export interface OrtRuntime {
   readonly provider: Provider;
-  /** f32 from a Float32Array, i64 from a BigInt64Array; the memory is not copied and must not change while it is in use. */
+  /** f32, i64 or i32 by the kind of array; the memory is not copied and must not change while it is in use. */
   value(data: TensorData, dims: readonly number[]): OrtValue;
   /**
    * @param path a graph file; its data file lies beside it

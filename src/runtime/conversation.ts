@@ -1,0 +1,130 @@
+/**
+ * Prompts on one loaded bundle: from parts to an answer with spans, and scores of that answer under subsets of its images.
+ *
+ * Only the prompt used last keeps its caches; the others keep their image features, so that memory is bounded by one path of caches.
+ */
+import type { Answer, NullImage } from '#domain/answer.ts';
+import { WetreadError } from '#domain/errors.ts';
+import { type Bundle, bundleTokenizer } from '#model/bundle.ts';
+import { type Family, familyOf } from '#model/families/registry.ts';
+import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
+import type { AskReply, AskRequest } from './device-protocol.ts';
+import { type Engine, openEngine, type Prepared } from './engine.ts';
+import type { OrtRuntime } from './port.ts';
+
+export interface Conversation {
+  /**
+   * @param onText what the answer has grown by, whole characters
+   * @throws answer-empty, answer-repeats, prompt-too-long, too-many-images, not-finite
+   */
+  ask(request: AskRequest, onText: (text: string) => void): Promise<AskReply>;
+  /** @throws not-found for a prompt that was released or asked of another process */
+  score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]>;
+  release(promptId: string): void;
+  close(): Promise<void>;
+}
+
+interface Held {
+  readonly prepared: Prepared;
+  readonly tokens: readonly number[];
+}
+
+/** Tells `onText` the growth of the text; a character that is still incomplete waits for its next token. */
+function growth(tokenizer: Tokenizer, onText: (text: string) => void): (tokens: readonly number[]) => void {
+  let told = '';
+  return (tokens) => {
+    const { text } = tokenizer.decode(tokens);
+    if (text.endsWith('\ufffd') || !text.startsWith(told) || text.length === told.length) return;
+    onText(text.slice(told.length));
+    told = text;
+  };
+}
+
+function refuseUseless(answer: Answer): void {
+  if (answer.text.trim() === '') {
+    throw new WetreadError('answer-empty', `the model wrote no text in ${answer.tokens.length} tokens`, {
+      hint: 'the prompt may not be of the kind that this model was trained on',
+    });
+  }
+  if (answer.stop === 'repetition') {
+    throw new WetreadError('answer-repeats', `the model repeats itself without end after ${answer.tokens.length} tokens`, {
+      hint: 'nothing is drafted from such an answer',
+    });
+  }
+}
+
+class BundleConversation implements Conversation {
+  readonly #bundle: Bundle;
+  readonly #family: Family;
+  readonly #tokenizer: Tokenizer;
+  readonly #engine: Engine;
+  readonly #held = new Map<string, Held>();
+  #asked = 0;
+
+  constructor(bundle: Bundle, tokenizer: Tokenizer, engine: Engine) {
+    this.#bundle = bundle;
+    this.#family = familyOf(bundle.manifest.family);
+    this.#tokenizer = tokenizer;
+    this.#engine = engine;
+  }
+
+  async ask(request: AskRequest, onText: (text: string) => void): Promise<AskReply> {
+    const { manifest } = this.#bundle;
+    const encoded = this.#family.encode(manifest, this.#tokenizer, request.parts);
+    const maxNewTokens = Math.min(request.maxNewTokens ?? manifest.limits.maxNewTokens, manifest.limits.maxNewTokens);
+    this.#dropCaches(null);
+    const prepared = await this.#engine.prepare(encoded, maxNewTokens);
+    const tell = growth(this.#tokenizer, onText);
+    const soFar: number[] = [];
+    const generated = await this.#engine.generate(prepared, {
+      maxNewTokens,
+      minNewTokens: manifest.generation.minNewTokens,
+      stopIds: manifest.generation.stopIds,
+      tokenizerSize: this.#tokenizer.size,
+      onToken: (id) => {
+        soFar.push(id);
+        tell(soFar);
+      },
+    });
+    const { text, spans } = this.#tokenizer.decode(generated.tokens);
+    const answer: Answer = { text, spans, ...generated, promptTokens: prepared.rows, images: prepared.places.length };
+    refuseUseless(answer);
+    this.#asked++;
+    const promptId = `${process.pid}-${this.#asked}`;
+    this.#held.set(promptId, { prepared, tokens: generated.tokens });
+    return { answer, promptId, promptText: encoded.text, inputIds: encoded.inputIds };
+  }
+
+  async score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
+    const held = this.#held.get(promptId);
+    if (held === undefined) {
+      throw new WetreadError('not-found', `the engine holds no prompt ${promptId}`, {
+        hint: 'the engine was started anew or the prompt was released: ask again',
+      });
+    }
+    this.#dropCaches(held.prepared);
+    return await this.#engine.score(held.prepared, held.tokens, keep, nullImage);
+  }
+
+  release(promptId: string): void {
+    this.#held.delete(promptId);
+  }
+
+  async close(): Promise<void> {
+    this.#held.clear();
+    await this.#engine.close();
+  }
+
+  #dropCaches(except: Prepared | null): void {
+    for (const { prepared } of this.#held.values()) if (prepared !== except) prepared.path = [];
+  }
+}
+
+/** Loads a bundle's graphs and tokenizer. @throws bundle-invalid, device-unavailable, tokenizer-unsupported */
+export async function openConversation(runtime: OrtRuntime, bundle: Bundle): Promise<Conversation> {
+  const { graphs, sizes, limits } = bundle.manifest;
+  const tokenizer = await bundleTokenizer(bundle);
+  const contextTokens = Math.min(sizes.contextTokens, limits.contextTokens);
+  const engine = await openEngine(runtime, bundle.dir, graphs, { ...sizes, contextTokens });
+  return new BundleConversation(bundle, tokenizer, engine);
+}

@@ -1,0 +1,28 @@
+/**
+ * Files that a provider needs beside the library and that the npm package does not bring.
+ *
+ * Only CUDA has such: two libraries of exactly the package's version, searched next to the library, not on LD_LIBRARY_PATH. Their own
+ * dependencies (CUDA 13, driver) show when the provider is tried.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Provider } from './port.ts';
+
+/** Folder of the library inside the package for this machine. */
+export function libraryFolder(): string {
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  return join(dirname(dirname(entry)), 'bin', 'napi-v6', process.platform, process.arch);
+}
+
+const cudaFiles: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
+  linux: ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'],
+  win32: ['onnxruntime_providers_shared.dll', 'onnxruntime_providers_cuda.dll'],
+};
+
+/** Names of the provider's files that are not there; empty for a provider that is inside the library. */
+export function missingFiles(provider: Provider): readonly string[] {
+  if (provider !== 'cuda') return [];
+  const needed = cudaFiles[process.platform] ?? [`CUDA on ${process.platform}`];
+  return needed.filter((name) => !existsSync(join(libraryFolder(), name)));
+}
