@@ -1,0 +1,120 @@
+/**
+ * What the review page shows, as plain data: the words are made here from the same sentences as card and SR, the browser only lays out.
+ *
+ * Source: report/words.ts for every fixed sentence.
+ */
+import type { Draft } from '#domain/draft.ts';
+import { dependenceWords, draftNotice, imageWords, methodLines, sections, sectionTitle, stampNotice, studyWords } from '#report/words.ts';
+import type { DraftState } from '#work/drafts.ts';
+import type { OutboxRow } from '#work/outbox.ts';
+
+export interface PageStatement {
+  readonly number: number;
+  readonly text: string;
+  readonly words: string;
+  readonly dependence: string;
+  readonly images: readonly { readonly number: number; readonly share: number | null }[];
+  readonly support: number | null;
+  readonly holds: readonly string[];
+}
+
+export interface PageImage {
+  readonly number: number;
+  readonly label: string;
+  readonly words: string;
+  readonly prior: boolean;
+  /** Relative address, null once retention removed the picture. */
+  readonly source: string | null;
+  readonly width: number;
+  readonly height: number;
+}
+
+export type PageDocument =
+  | { readonly state: 'queued' }
+  | { readonly state: 'failed'; readonly code: string; readonly message: string }
+  | {
+      readonly state: 'ready';
+      readonly notice: string;
+      readonly stamp: string | null;
+      readonly patient: string;
+      readonly study: string;
+      readonly reasons: readonly string[];
+      readonly sections: readonly { readonly title: string; readonly statements: readonly PageStatement[] }[];
+      readonly images: readonly PageImage[];
+      readonly history: readonly string[];
+      readonly quoted: readonly string[];
+      readonly leftOut: readonly { readonly what: string; readonly reason: string }[];
+      readonly warnings: readonly string[];
+      readonly method: readonly string[];
+      readonly model: string;
+      readonly generatedAt: string;
+      readonly deliveries: readonly { readonly target: string; readonly state: string; readonly detail: string }[];
+    };
+
+export function pageDocument(state: DraftState, deliveries: readonly OutboxRow[]): PageDocument {
+  return state.state === 'ready' ? readyPage(state.draft, deliveries) : state;
+}
+
+const dated = (date: string | null, text: string) => (date === null ? text : `${date} ${text}`);
+
+function readyPage(draft: Draft, deliveries: readonly OutboxRow[]): PageDocument {
+  return {
+    state: 'ready',
+    notice: draftNotice,
+    stamp: draft.model.stamped === 'test' ? stampNotice : null,
+    patient: patientWords(draft),
+    study: studyWords(draft.subject.study),
+    reasons: draft.subject.reasons,
+    sections: sections.flatMap((section) => {
+      const own = draft.statements.filter((statement) => statement.section === section);
+      return own.length === 0 ? [] : [{ title: sectionTitle[section], statements: own.map(pageStatement) }];
+    }),
+    images: draft.images.map((image, index) => ({
+      number: index + 1,
+      label: image.label,
+      words: imageWords(image),
+      prior: image.prior,
+      source: image.picture === null ? null : `images/${index + 1}.png`,
+      width: image.width,
+      height: image.height,
+    })),
+    history: draft.history.map((item) => `${item.kind.replace('-', ' ')}: ${dated(item.date, item.text)}`),
+    quoted: draft.quoted.map(
+      (report) => `${studyWords(report.study)}: ${report.impression ?? 'impression not readable'} (${report.reference})`,
+    ),
+    leftOut: draft.leftOut,
+    warnings: draft.warnings.map((warning) => warning.message),
+    method: methodLines(draft),
+    model: `${draft.model.name}, bundle ${draft.model.digest.slice(0, 12)}, on ${draft.model.device}`,
+    generatedAt: draft.generatedAt,
+    deliveries: deliveries.map((row) => ({
+      target: row.target === 'fhir' ? 'Report in the FHIR server' : 'Structured report in the PACS',
+      state: row.state,
+      detail: row.message ?? '',
+    })),
+  };
+}
+
+function pageStatement(statement: Draft['statements'][number]): PageStatement {
+  return {
+    number: statement.number,
+    text: statement.text,
+    words: dependenceWords(statement),
+    dependence: statement.dependence,
+    images: statement.citations.map(({ image, share }) => ({ number: image, share })),
+    support: statement.support,
+    holds: statement.holds.map((hold) => hold.message),
+  };
+}
+
+/** The banner by which a reader sees whose draft this is. */
+function patientWords(draft: Draft): string {
+  const { name, birthDate, sex, identifiers } = draft.patient.identity;
+  const person = name === null ? 'name unknown' : [name.family, name.given.join(' ')].filter(Boolean).join(', ');
+  return [
+    person,
+    birthDate === null ? 'birth date unknown' : `born ${birthDate}`,
+    sex ?? 'sex unknown',
+    identifiers[0]?.value ?? draft.patient.id,
+  ].join(' · ');
+}

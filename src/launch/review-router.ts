@@ -1,0 +1,73 @@
+/** Server of the review page: one session, one draft; every route checks the session's cookie, and what was seen is audited. */
+import { join } from 'node:path';
+import { type Request, Router } from 'express';
+import { WetreadError } from '#domain/errors.ts';
+import { audit } from '#work/audit.ts';
+import { readDraft } from '#work/drafts.ts';
+import { deliveriesOf } from '#work/outbox.ts';
+import type { PictureCache } from '#work/pictures.ts';
+import type { Store } from '#work/store.ts';
+import { browserAssets } from './assets.ts';
+import { cookieOf } from './cookies.ts';
+import { pageDocument } from './page-document.ts';
+import { refusalPage } from './refusal-page.ts';
+import type { ReviewSession, Sessions } from './sessions.ts';
+
+export interface ReviewOptions {
+  readonly sessions: Sessions;
+  readonly store: Store;
+  readonly pictures: PictureCache;
+  /** Origins of EHRs that may show the page in a frame. */
+  readonly frameAncestors: readonly string[];
+}
+
+export function createReviewRouter(options: ReviewOptions): Router {
+  const { sessions, store, pictures } = options;
+  const router = Router();
+  const assets = browserAssets(join(import.meta.dirname, '../review'), '/assets/review');
+  router.use(assets.router);
+
+  const session = (request: Request<{ session: string }>): ReviewSession => {
+    const found = sessions.find(request.params.session, cookieOf(request, 'wetread-review') ?? '');
+    if (found === null)
+      throw new WetreadError('session-unknown', 'this page has no session, or it ended', { hint: 'open the link on the card again' });
+    return found;
+  };
+  const review = Router({ mergeParams: true });
+  router.use('/review/:session', review);
+  review.use((_request, response, next) => {
+    response.set('Cache-Control', 'no-store').set('Referrer-Policy', 'no-referrer');
+    next();
+  });
+
+  review.get('/', (request: Request<{ session: string }>, response) => {
+    session(request);
+    response
+      .set('Content-Security-Policy', assets.policy({ frameAncestors: options.frameAncestors, connect: [], images: [] }))
+      .type('html')
+      .send(assets.page({ title: 'wetread: draft report', entry: 'page.ts', meta: {} }));
+  });
+
+  review.get('/draft.json', async (request: Request<{ session: string }>, response) => {
+    const { draftKey, user } = session(request);
+    const state = await readDraft(store.query, draftKey);
+    if (state === null) throw new WetreadError('draft-unknown', 'this draft was deleted by retention', { hint: 'sign the order again' });
+    if (state.state === 'ready') await audit(store.query, { actor: user ?? 'unknown', action: 'draft-seen', draftKey });
+    response.json(pageDocument(state, await deliveriesOf(store.query, draftKey)));
+  });
+
+  review.get('/images/:number.png', async (request: Request<{ session: string; number: string }>, response) => {
+    const { draftKey } = session(request);
+    const state = await readDraft(store.query, draftKey);
+    const digest = state?.state === 'ready' ? (state.draft.images[Number(request.params.number) - 1]?.picture ?? null) : null;
+    const bytes = digest === null ? null : await pictures.get(digest);
+    if (bytes === null) throw new WetreadError('not-found', 'this picture is not kept any more');
+    response.type('png').send(bytes);
+  });
+
+  review.use((error: unknown, _request: Request, response: import('express').Response, _next: import('express').NextFunction) => {
+    const status = error instanceof WetreadError ? (error.code === 'session-unknown' ? 401 : 404) : 500;
+    response.status(status).type('html').send(refusalPage(error));
+  });
+  return router;
+}
