@@ -8,8 +8,7 @@ import { sharedPath } from '../setup/require.ts';
 
 const entry = z.object({
   path: z.string(),
-  modality: z.string().nullish(),
-  photometric: z.string().optional(),
+  seriesUID: z.string().nullish(),
   oracle: z
     .object({
       sha256: z.string(),
