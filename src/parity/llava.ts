@@ -1,0 +1,216 @@
+/** Cases of one llava checkpoint: imported once for each template, run on the engine, compared tensor by tensor. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NullImage, PromptPart } from '#domain/answer.ts';
+import { bundleTokenizer } from '#model/bundle.ts';
+import type { Manifest } from '#model/bundle-manifest.ts';
+import { openSafetensors } from '#model/checkpoint/safetensors.ts';
+import type { TensorSource } from '#model/checkpoint/tensors.ts';
+import type { EncodedPrompt } from '#model/encoded.ts';
+import { familyOf } from '#model/families/registry.ts';
+import { importCheckpoint } from '#model/import.ts';
+import { readPicture } from '#model/picture-file.ts';
+import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
+import { joinRows, type Rows } from '#runtime/decoder.ts';
+import { type Engine, openEngine, type Prepared } from '#runtime/engine.ts';
+import { openStockRuntime } from '#runtime/ort-stock.ts';
+import { type CaseFile, type LlavaCase, llavaCaseSchema, tensorsPath } from './case.ts';
+import { absent, type Cell, compareClose, compareExact, miss, type Tolerance, worst } from './compare.ts';
+import { keepOneIn, leaveOneOut, shapley, subsets } from './games.ts';
+import { type Column, failedRow, type Row, rowOf } from './row.ts';
+
+/** Subset log-probabilities and what follows from them. */
+const scoreTolerance: Tolerance = { abs: 1e-3, rel: 0 };
+
+interface Loaded {
+  readonly manifest: Manifest;
+  readonly tokenizer: Tokenizer;
+  readonly engine: Engine;
+}
+
+/** Rows of the cases that share a checkpoint and a template. */
+export async function runLlavaCases(folder: string, files: readonly CaseFile[]): Promise<Row[]> {
+  const cases = files.map((file) => ({ file, golden: llavaCaseSchema.parse(file.json) }));
+  const rows: Row[] = [];
+  for (const template of new Set(cases.map(({ golden }) => golden.template))) {
+    const mine = cases.filter(({ golden }) => golden.template === template);
+    const maxImages = Math.max(1, ...mine.map(({ golden }) => golden.segments.filter((segment) => 'image' in segment).length));
+    const work = await mkdtemp(join(tmpdir(), 'wetread-parity-'));
+    try {
+      const { bundle } = await importCheckpoint({
+        from: join(folder, 'checkpoint'),
+        to: join(work, 'bundle'),
+        metadata: { template: template ?? 'raw', limits: { maxImages } },
+      });
+      const { manifest } = bundle;
+      const engine = await openEngine(
+        openStockRuntime({ provider: 'cpu', threads: null, strict: false }),
+        bundle.dir,
+        manifest.graphs,
+        manifest.sizes,
+      );
+      try {
+        const loaded = { manifest, tokenizer: await bundleTokenizer(bundle), engine };
+        for (const { file, golden } of mine)
+          rows.push(await runCase(loaded, file, golden).catch((error: unknown) => failedRow(file.name, error)));
+      } finally {
+        await engine.close();
+      }
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+  return rows;
+}
+
+async function runCase(loaded: Loaded, file: CaseFile, golden: LlavaCase): Promise<Row> {
+  const parts: PromptPart[] = [];
+  for (const segment of golden.segments) {
+    if ('text' in segment) parts.push({ kind: 'text', text: segment.text });
+    else parts.push({ kind: 'image', image: await readPicture(join(file.folder, segment.image)) });
+  }
+  const encoded = familyOf(loaded.manifest.family).encode(loaded.manifest, loaded.tokenizer, parts);
+  const tensors = existsSync(tensorsPath(file)) ? await openSafetensors(tensorsPath(file)) : null;
+  try {
+    const prepared = await loaded.engine.prepare(encoded, golden.generation?.max_new_tokens ?? 0);
+    return rowOf(file.name, {
+      tokens: tokensCell(encoded, golden),
+      ...(tensors === null ? {} : await tensorCells(loaded.engine, prepared, tensors, golden)),
+      greedy: await greedyCell(loaded, prepared, golden),
+      ...(await scoreCells(loaded.engine, prepared, golden)),
+    });
+  } finally {
+    await tensors?.close();
+  }
+}
+
+function tokensCell(encoded: EncodedPrompt, golden: LlavaCase): Cell {
+  const cells: Cell[] = [];
+  if (golden.input_ids) cells.push(compareExact(encoded.inputIds, golden.input_ids));
+  if (golden.prompt_text) cells.push(golden.prompt_text === encoded.text ? { text: '=', miss: false } : miss('prompt text differs'));
+  return worst(cells);
+}
+
+async function tensorCells(
+  engine: Engine,
+  prepared: Prepared,
+  tensors: TensorSource,
+  golden: LlavaCase,
+): Promise<Partial<Record<Column, Cell>>> {
+  const close = async (name: string, found: ArrayLike<number>) =>
+    tensors.names.includes(name) ? compareClose(found, await tensors.readF32(name), golden.tolerance) : absent;
+  const vision: Float32Array[] = [];
+  const features: Rows[] = [];
+  for (const place of prepared.places.keys()) {
+    const seen = await engine.look(prepared, place, 'image');
+    vision.push(seen.vision);
+    features.push(seen.features);
+  }
+  const { hiddenSize } = engine.sizes;
+  const embeds = joinRows(
+    prepared.texts.flatMap((text, index) => [
+      ...(index === 0 ? [] : [features[index - 1] ?? { data: new Float32Array(0), count: 0 }]),
+      text,
+    ]),
+    hiddenSize,
+  );
+  const pixels = joined(prepared.places.map((image) => prepared.encoded.images[image]?.data ?? new Float32Array(0)));
+  return {
+    pixels: await close('pixel_values', pixels),
+    vision: await close('vision', joined(vision)),
+    features: await close('features', joinRows(features, hiddenSize).data),
+    embeds: await close('embeds', embeds.data),
+    logits: worst([await close('logits', await logitsOf(engine, embeds, golden)), await stepLogits(engine, embeds, tensors, golden)]),
+  };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Logits at every prompt position, or from `logits_from` on. */
+async function logitsOf(engine: Engine, embeds: Rows, golden: LlavaCase): Promise<Float32Array> {
+  const from = golden.logits_from ?? 0;
+  const positions = Array.from({ length: embeds.count - from }, (_, i) => from + i);
+  return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions)).logits;
+}
+
+/** One row per generated token, the golden tokens before it. */
+async function stepLogits(engine: Engine, embeds: Rows, tensors: TensorSource, golden: LlavaCase): Promise<Cell> {
+  if (!tensors.names.includes('step_logits') || !golden.output_ids) return absent;
+  const rows = joinRows([embeds, await engine.decoder.embed(golden.output_ids.slice(0, -1))], engine.sizes.hiddenSize);
+  const positions = golden.output_ids.map((_, i) => embeds.count - 1 + i);
+  const { logits } = await engine.decoder.step(engine.decoder.emptyCache(), rows, positions);
+  return compareClose(logits, await tensors.readF32('step_logits'), golden.tolerance);
+}
+
+async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Prepared, golden: LlavaCase): Promise<Cell> {
+  if (!golden.output_ids || !golden.generation) return absent;
+  const { max_new_tokens: maxNewTokens, stop_ids: stopIds, min_new_tokens: minNewTokens } = golden.generation;
+  const options = {
+    maxNewTokens,
+    stopIds,
+    minNewTokens: minNewTokens ?? 0,
+    tokenizerSize: Math.min(tokenizer.size, manifest.sizes.vocabSize),
+  };
+  const { tokens } = await engine.generate(prepared, options);
+  const cell = compareExact(tokens, golden.output_ids);
+  if (cell.miss || golden.output_text === null || golden.output_text === undefined) return cell;
+  const { text } = tokenizer.decode(tokens);
+  return text === golden.output_text ? cell : miss(`text ${JSON.stringify(text)} for ${JSON.stringify(golden.output_text)}`);
+}
+
+async function scoreCells(engine: Engine, prepared: Prepared, golden: LlavaCase): Promise<Partial<Record<Column, Cell>>> {
+  const { score, answer_ids: answer } = golden;
+  if (!score || !answer) return {};
+  const tables: Cell[] = [];
+  const loo: Cell[] = [];
+  const kin: Cell[] = [];
+  const shap: Cell[] = [];
+  for (const nullImage of ['black', 'mean'] as const) {
+    const expected = score[`null_${nullImage}`];
+    if (!expected) continue;
+    const value = await scoreSubsets(engine, prepared, answer, Object.keys(expected), nullImage);
+    const of = (key: string) => value.get(key) ?? Number.NaN;
+    const keys = Object.keys(expected);
+    tables.push(compareClose(keys.map(of), Object.values(expected), scoreTolerance));
+    const close = (found: readonly number[], wanted: readonly number[] | null | undefined) =>
+      wanted ? compareClose(found, wanted, scoreTolerance) : absent;
+    loo.push(close(leaveOneOut(score.images, of), score[`leave_one_out_${nullImage}`]));
+    kin.push(close(keepOneIn(score.images, of), score[`keep_one_in_${nullImage}`]));
+    shap.push(close(shapley(score.images, of), score[`shapley_${nullImage}`]));
+  }
+  return { 'subset log-probs': worst(tables), loo: worst(loo), kin: worst(kin), shapley: worst(shap) };
+}
+
+/** Total log-probability of the answer for each subset, in the order that shares the most work. */
+async function scoreSubsets(
+  engine: Engine,
+  prepared: Prepared,
+  answer: readonly number[],
+  keys: readonly string[],
+  nullImage: NullImage,
+): Promise<Map<string, number>> {
+  const values = new Map<string, number>();
+  for (const key of subsets(keys)) {
+    const perToken = await engine.score(
+      prepared,
+      answer,
+      [...key].map((bit) => bit === '1'),
+      nullImage,
+    );
+    values.set(
+      key,
+      perToken.reduce((sum, value) => sum + value, 0),
+    );
+  }
+  return values;
+}
