@@ -18,6 +18,7 @@ const loadForm = z.object({
   ),
 });
 
+/** What came of one Bundle. */
 export interface Loaded {
   readonly stored: number;
   /** Types that are not served, with the number of entries that were left out. */
