@@ -87,7 +87,8 @@ function components(statement: Statement): ObservationComponent[] {
     dependence,
     {
       code: { coding: [{ system: codeSystem.component, code: 'support', display: 'Log-probability gained by the images, per token' }] },
-      valueQuantity: { value: statement.support, unit: 'nats per token', system: 'http://unitsofmeasure.org', code: '{nat}/{token}' },
+      // UCUM has no nat, and an annotation alone is no unit, so the words stand without a code.
+      valueQuantity: { value: statement.support, unit: 'nats per token' },
     },
     {
       code: { coding: [{ system: codeSystem.component, code: 'support-calibrated', display: 'Support is calibrated' }] },

@@ -9,6 +9,7 @@
 import type { OperationOutcome, OperationOutcomeIssue } from '@medplum/fhirtypes';
 import { codeOf, statusOf, WetreadError } from '#domain/errors.ts';
 import { codeSystem } from './canonical.ts';
+import { narrative } from './html.ts';
 
 /** issue-type of an HTTP status; what is not listed is `processing` (4xx) or `exception` (5xx). */
 const issueTypes: Readonly<Record<number, OperationOutcomeIssue['code']>> = {
@@ -33,6 +34,7 @@ export function outcomeOf(error: unknown): OperationOutcome {
     : 'An internal error; its details are in the log.';
   return {
     resourceType: 'OperationOutcome',
+    text: narrative([text]),
     issue: [
       {
         severity: 'error',
