@@ -1,0 +1,128 @@
+/**
+ * Evidence and pictures -> the prompt: text and images interleaved, every image labelled with its study, region, view and date.
+ *
+ * The words come from the bundle (wording.ts), because a model understands the prompt it was trained on and no other.
+ */
+import type { PromptPart } from '#domain/answer.ts';
+import type { DraftImage } from '#domain/draft.ts';
+import { type Warning, WetreadError } from '#domain/errors.ts';
+import type { Evidence } from '#domain/evidence.ts';
+import type { Picture } from '#domain/picture.ts';
+import { regionsOfTerm } from '#domain/regions.ts';
+import { daysBetween, isFilm } from '#domain/relevance.ts';
+import type { Segment } from '#domain/segment.ts';
+import { imageKey } from '#domain/study.ts';
+import { choosePictures } from './choose.ts';
+import { type HistoryLimits, historyDigest, historyText } from './history.ts';
+import type { PlannedImage } from './plan.ts';
+import { fill, type Wording } from './wording.ts';
+
+export interface PromptRequest {
+  readonly evidence: Evidence;
+  /** Of the subject and of one prior, in the plan's order. */
+  readonly pictures: readonly Picture[];
+  /** Place in its series by imageKey; a picture that is not in it is one by itself. */
+  readonly slices: ReadonlyMap<string, NonNullable<PlannedImage['slice']>>;
+  readonly wording: Wording;
+  readonly limits: HistoryLimits & { readonly maxImages: number };
+}
+
+export interface Prompt {
+  readonly segments: readonly Segment[];
+  /** In prompt order; `picture` is null until the cache has it. */
+  readonly images: readonly DraftImage[];
+  readonly warnings: readonly Warning[];
+  /** sha256 of the evidence's history, for the draft's key. */
+  readonly historyDigest: string;
+}
+
+type Slice = PlannedImage['slice'];
+
+function labelOf(picture: Picture, slice: Slice, prior: boolean, { evidence, wording }: PromptRequest): string {
+  const { study } = evidence.subject;
+  const own = prior ? (evidence.priors.find((one) => one.study.uid === picture.ref.study)?.study ?? study) : study;
+  const said = picture.bodyPart === null ? [] : regionsOfTerm(picture.bodyPart);
+  const regions = said.length > 0 ? said : own.regions;
+  const date = picture.date ?? own.date;
+  const days = date === null || study.date === null ? null : daysBetween(date, study.date);
+  const slots = {
+    modality: picture.modality,
+    region: regions.length === 0 ? null : regions.join(' and '),
+    view: picture.view,
+    date,
+    days: days === null ? null : String(days),
+    slice: slice === null ? null : String(slice.index),
+    slices: slice === null ? null : String(slice.of),
+  };
+  const { labels } = wording;
+  if (isFilm(picture.modality)) return fill(prior ? labels.prior : labels.current, slots);
+  if (slice !== null) return fill(prior ? labels.priorSlice : labels.currentSlice, slots);
+  return fill(prior ? labels.priorImage : labels.currentImage, slots);
+}
+
+interface Labelled {
+  readonly picture: Picture;
+  readonly label: string;
+  readonly prior: boolean;
+}
+
+function draftImage({ picture, label, prior }: Labelled): DraftImage {
+  const { ref, modality, width, height, seriesNumber, instanceNumber, date } = picture;
+  return { ref, label: label.replace(/:?\s*$/, ''), modality, width, height, seriesNumber, instanceNumber, date, prior, picture: null };
+}
+
+function imageSegments(images: readonly Labelled[], wording: Wording): readonly Segment[] {
+  return images.flatMap(({ picture, label }): Segment[] => [
+    { kind: 'image', label, ref: picture.ref, picture },
+    { kind: 'text', text: wording.afterImage },
+  ]);
+}
+
+/** @throws pixel-missing when no picture of the subject is given. */
+export function buildPrompt(request: PromptRequest): Prompt {
+  const { evidence, pictures, slices, wording, limits } = request;
+  const isCurrent = ({ ref }: Picture) => ref.study === evidence.subject.study.uid;
+  const current = pictures.filter(isCurrent);
+  if (current.length === 0) {
+    throw new WetreadError('pixel-missing', `found ${pictures.length} pictures and none of the study to be drafted, expected at least one`);
+  }
+  const choice = choosePictures(
+    current,
+    pictures.filter((picture) => !isCurrent(picture)),
+    limits.maxImages,
+  );
+  const images = choice.pictures.map((picture): Labelled => {
+    const prior = !isCurrent(picture);
+    return { picture, prior, label: labelOf(picture, slices.get(imageKey(picture.ref)) ?? null, prior, request) };
+  });
+  const history = historyText(evidence.history, wording, limits);
+  const blocks = {
+    history: [{ kind: 'text', text: history.text } as const],
+    images: imageSegments(images, wording),
+    task: [{ kind: 'text', text: wording.task } as const],
+  };
+  return {
+    segments: wording.order.flatMap((block) => blocks[block]).filter((one) => one.kind === 'image' || one.text !== ''),
+    images: images.map(draftImage),
+    warnings: [...choice.warnings, ...history.warnings, ...choice.pictures.flatMap(({ warnings }) => warnings)],
+    historyDigest: historyDigest(evidence.history),
+  };
+}
+
+/** Segments as they cross to the engine: labels written out, adjacent texts joined. */
+export function partsOf(segments: readonly Segment[]): readonly PromptPart[] {
+  const parts: PromptPart[] = [];
+  let text = '';
+  for (const segment of segments) {
+    if (segment.kind === 'text') {
+      text += segment.text;
+      continue;
+    }
+    text += segment.label;
+    if (text !== '') parts.push({ kind: 'text', text });
+    const { width, height, channels, pixels } = segment.picture;
+    parts.push({ kind: 'image', image: { width, height, channels, pixels } });
+    text = '';
+  }
+  return text === '' ? parts : [...parts, { kind: 'text', text }];
+}
