@@ -1,17 +1,20 @@
 /**
  * The embedded hospital: FHIR server, DICOMweb server and authorization server, each on its own port of this machine.
  *
- * Folders that a person names are only read; everything that is written lies in the data folder.
+ * Folders that a person names are only read; everything that is written lies in the data folder. Tokens and launches end with the process.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import cors from 'cors';
 import express from 'express';
+import { type Authorization, openAuthorization } from './authorization/authorization.ts';
 import { type Archive, openArchive } from './dicomweb/archive.ts';
 import { renderPicture } from './dicomweb/rendered.ts';
 import { dicomwebRouter } from './dicomweb/router.ts';
 import { type LoadedFile, loadFiles } from './fhir/files.ts';
-import { openFhirServer } from './fhir/server.ts';
-import { listen } from './listen.ts';
+import { type FhirServer, openFhirServer } from './fhir/server.ts';
+import { type Listening, listen } from './listen.ts';
+import { sandboxUserBundle } from './user.ts';
 
 export interface SandboxOptions {
   /** Folder for what is written: fhir.sqlite and the instances that arrive by STOW. */
@@ -26,14 +29,27 @@ export interface SandboxOptions {
 }
 
 export interface Sandbox {
-  /** Base URLs without a trailing slash. */
+  /** Base URLs without a trailing slash; `authorization` is the issuer. */
   readonly fhir: string;
   readonly dicomweb: string;
+  readonly authorization: string;
   /** What came of each Bundle file. */
   readonly bundles: readonly LoadedFile[];
   /** DICOM files that were left out, with the reason. */
   readonly refusedFiles: Archive['refused'];
+  /** Registration of apps and services, launches, and the switches of tests. */
+  readonly smart: Pick<Authorization, 'createLaunch' | 'registerApp' | 'registerService' | 'switches'>;
+  /** Ends the servers; open answers get two seconds. */
   close(): Promise<void>;
+}
+
+function serveFhir(http: Listening, fhir: FhirServer, authorization: Authorization): void {
+  const app = express().disable('x-powered-by');
+  app.get('/fhir/.well-known/smart-configuration', cors(), (_request, response) => {
+    response.type('application/json').send(JSON.stringify(authorization.smartConfiguration()));
+  });
+  app.use('/fhir', fhir.router);
+  http.serve(app);
 }
 
 /** @throws port-in-use; nothing is left listening then */
@@ -47,18 +63,32 @@ export async function startSandbox({ dataDir, ports, dicomFolders, fhirBundles, 
   };
   const fhirHttp = await open('FHIR', ports.fhir);
   const dicomwebHttp = await open('DICOMweb', ports.dicomweb);
-
+  const authorizationHttp = await open('authorization', ports.authorization);
   const base = `${fhirHttp.origin}/fhir`;
-  const fhir = openFhirServer({ file: join(dataDir, 'fhir.sqlite'), base, now, introspect: async () => null });
-  stack.defer(() => fhir.close());
-  const bundles = await loadFiles(fhir, fhirBundles);
-  fhirHttp.serve(express().disable('x-powered-by').use('/fhir', fhir.router));
-
   const root = `${dicomwebHttp.origin}/dicomweb`;
+
+  const authorization = await openAuthorization({ issuer: authorizationHttp.origin, fhirBase: base, now });
+  authorizationHttp.serve(authorization.listener);
+
+  const fhir = openFhirServer({ file: join(dataDir, 'fhir.sqlite'), base, now, introspect: authorization.introspect });
+  stack.defer(() => fhir.close());
+  fhir.loadBundle(sandboxUserBundle);
+  const bundles = await loadFiles(fhir, fhirBundles);
+  serveFhir(fhirHttp, fhir, authorization);
+
   const archive = await openArchive(dicomFolders, join(dataDir, 'dicom'));
-  const pacs = dicomwebRouter({ archive, base: root, render: renderPicture, isActive: async () => false });
+  const isActive = async (token: string) => (await authorization.introspect(token)) !== null;
+  const pacs = dicomwebRouter({ archive, base: root, render: renderPicture, isActive });
   dicomwebHttp.serve(express().disable('x-powered-by').use('/dicomweb', pacs));
 
   const opened = stack.move();
-  return { fhir: base, dicomweb: root, bundles, refusedFiles: archive.refused, close: () => opened.disposeAsync() };
+  return {
+    fhir: base,
+    dicomweb: root,
+    authorization: authorizationHttp.origin,
+    bundles,
+    refusedFiles: archive.refused,
+    smart: authorization,
+    close: () => opened.disposeAsync(),
+  };
 }
