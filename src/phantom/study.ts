@@ -102,7 +102,9 @@ export function truthOf(study: PhantomStudy): readonly FindingTuple[] {
     return [{ finding, side, site, polarity: current === null ? ('absent' as const) : ('present' as const), change }];
   });
   for (const finding of findingNames) {
-    if (!study.lesions.some(({ current }) => current?.finding === finding)) {
+    // A heart that is normal again is said once, with its change.
+    const said = tuples.some((tuple) => tuple.finding === finding && (tuple.polarity === 'present' || tuple.side === null));
+    if (!said) {
       tuples.push({ finding, polarity: 'absent', side: null, site: null, change: null });
     }
   }
