@@ -35,7 +35,7 @@ async function open(request: Calls['open']['request']): Promise<OpenReply> {
   const knownAnswers = await probe(provider);
   for (const need of sizes.needs) {
     const fault = knownAnswers[need];
-    if (fault !== null) throw new WetreadError('device-unavailable', `${provider}: ${fault}`);
+    if (fault !== null) throw new WetreadError('device-unavailable', fault);
   }
   conversation = await openConversation(openStockRuntime({ provider, threads, strict: false }), bundle);
   return { bundle: { name, version, digest: bundle.digest }, needs: sizes.needs, knownAnswers };

@@ -28,10 +28,11 @@ class StockValue implements OrtValue {
   }
 }
 
-/** The library's words without folders. */
+/** The library's words without folders and without places in its own source. */
 function saidBy(error: unknown, folder: string): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(folder, '').replaceAll(/\s+/g, ' ').slice(0, 400);
+  const own = text.replaceAll(/\/onnxruntime_src\/.*? was false\.\s*/gs, '');
+  return own.replaceAll(folder, '').replaceAll(/\s+/g, ' ').trim().slice(0, 400);
 }
 
 function tensorOf(name: string, value: OrtValue): ort.Tensor {
@@ -42,10 +43,12 @@ function tensorOf(name: string, value: OrtValue): ort.Tensor {
 class StockSession implements OrtSession {
   readonly #session: ort.InferenceSession;
   readonly #name: string;
+  readonly #folder: string;
 
-  constructor(session: ort.InferenceSession, name: string) {
+  constructor(session: ort.InferenceSession, path: string) {
     this.#session = session;
-    this.#name = name;
+    this.#name = basename(path);
+    this.#folder = dirname(path);
   }
 
   async run(feeds: Readonly<Record<string, OrtValue>>, fetches: readonly string[]): Promise<Readonly<Record<string, OrtValue>>> {
@@ -55,7 +58,7 @@ class StockSession implements OrtSession {
     try {
       outputs = await this.#session.run(inputs, [...fetches]);
     } catch (cause) {
-      throw new WetreadError('internal', `${this.#name} does not run: ${saidBy(cause, '')}`, { cause });
+      throw new WetreadError('internal', `${this.#name} does not run: ${saidBy(cause, this.#folder)}`, { cause });
     }
     const values: Record<string, OrtValue> = {};
     for (const name of fetches) {
@@ -106,7 +109,7 @@ export function openStockRuntime(options: StockOptions): OrtRuntime {
     },
     async load(path: string): Promise<OrtSession> {
       try {
-        return new StockSession(await ort.InferenceSession.create(path, sessionOptions(options)), basename(path));
+        return new StockSession(await ort.InferenceSession.create(path, sessionOptions(options)), path);
       } catch (cause) {
         const code = options.provider === 'cpu' ? 'bundle-invalid' : 'device-unavailable';
         throw new WetreadError(code, `${basename(path)} cannot be loaded on ${options.provider}: ${saidBy(cause, dirname(path))}`, {

@@ -5,14 +5,23 @@
  * dependencies (CUDA 13, driver) show when the provider is tried.
  */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import type { Provider } from './port.ts';
 
 /** Folder of the library inside the package for this machine. */
 export function libraryFolder(): string {
   const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
   return join(dirname(dirname(entry)), 'bin', 'napi-v6', process.platform, process.arch);
+}
+
+/** Version of the installed library's package. */
+export async function libraryVersion(): Promise<string> {
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const json: unknown = JSON.parse(await readFile(join(dirname(dirname(entry)), 'package.json'), 'utf8'));
+  return z.looseObject({ version: z.string() }).parse(json).version;
 }
 
 const cudaFiles: Readonly<Partial<Record<NodeJS.Platform, readonly string[]>>> = {
