@@ -56,6 +56,41 @@ function translate(name: string): { readonly name: string; readonly rank: number
   return { name: best[1] + rest, rank: prefixes.indexOf(best) };
 }
 
+/** Authors' prefix of each part of ours that a source uses; the usual one of the form where the part is missing altogether. */
+function spellings(names: readonly string[], form: LlavaArchitecture['form']): ReadonlyMap<string, string> {
+  const found = new Map<string, string>(
+    form === 'hf'
+      ? [
+          ['vision.', 'vision_tower.vision_model.'],
+          ['projector.', 'multi_modal_projector.'],
+          ['head.', 'language_model.lm_head.'],
+          ['decoder.', 'language_model.model.'],
+        ]
+      : [
+          ['vision.', 'model.vision_tower.vision_tower.vision_model.'],
+          ['projector.', 'model.mm_projector.'],
+          ['head.', 'lm_head.'],
+          ['decoder.', 'model.'],
+        ],
+  );
+  const ranked = names.map((name) => translate(name)?.rank ?? prefixes.length);
+  for (const rank of [...new Set(ranked)].sort((x, y) => y - x)) {
+    const entry = prefixes[rank];
+    if (entry !== undefined) found.set(entry[1], entry[0]);
+  }
+  return found;
+}
+
+/** Our name as the authors would have spelt it, for messages. */
+function spelt(ours: string, a: LlavaArchitecture, spelling: ReadonlyMap<string, string>): string {
+  const part = ours.slice(0, ours.indexOf('.') + 1);
+  const prefix = spelling.get(part) ?? part;
+  const rest = ours.slice(part.length);
+  if (part !== 'projector.') return prefix + rest;
+  if (!prefix.endsWith('mm_projector.')) return prefix + rest.replace(/^(\d+)/, (layer) => `linear_${Number(layer) + 1}`);
+  return prefix + (a.projector.layers === 1 ? rest.slice(2) : rest.replace(/^(\d+)/, (layer) => String(Number(layer) * 2)));
+}
+
 /** Which of the authors' tensors is which of ours. */
 export interface ResolvedWeights {
   /** Our name -> the authors' name. */
@@ -107,6 +142,7 @@ export function resolveWeights(a: LlavaArchitecture, source: TensorSource): Reso
     } else if (mayBeIgnored(ours?.name ?? theirs, a)) ignored.push(theirs);
     else extra.push(theirs);
   }
+  const spelling = spellings(source.names, a.form);
   const used = new Map<string, string>();
   const shadowed: { used: string; ignored: string }[] = [];
   const missing: string[] = [];
@@ -114,7 +150,7 @@ export function resolveWeights(a: LlavaArchitecture, source: TensorSource): Reso
   for (const need of needs.values()) {
     const [first, ...others] = candidates.get(need.name) ?? [];
     if (first === undefined) {
-      missing.push(`${need.name} [${need.shape.join(', ')}]`);
+      missing.push(`${spelt(need.name, a, spelling)} [${need.shape.join(', ')}]`);
       continue;
     }
     const { shape } = source.info(first.theirs);
