@@ -1,0 +1,107 @@
+/** Torch files for tests: pickle opcodes by hand and a stored zip, so that hostile and damaged ones can be made. */
+import { crc32 } from 'node:zlib';
+
+const text = new TextEncoder();
+
+function u32(value: number): number[] {
+  return [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, (value >>> 24) & 255];
+}
+
+function u16(value: number): number[] {
+  return [value & 255, (value >>> 8) & 255];
+}
+
+/** Pieces of a pickle; a whole one is `[...pickle.start, ..., ...pickle.stop]`. */
+export const pickle = {
+  start: [0x80, 2],
+  stop: [0x2e],
+  string: (value: string) => [0x58, ...u32(text.encode(value).length), ...text.encode(value)],
+  int: (value: number) => [0x4a, ...u32(value)],
+  global: (module: string, name: string) => [0x63, ...text.encode(`${module}\n${name}\n`)],
+  tuple: (...items: number[][]) => [0x28, ...items.flat(), 0x74],
+  reduce: (callable: number[], args: number[]) => [...callable, ...args, 0x52],
+  orderedDict: () => [0x63, ...text.encode('collections\nOrderedDict\n'), 0x29, 0x52],
+  items: (dict: number[], ...pairs: [number[], number[]][]) => [...dict, 0x28, ...pairs.flat(2), 0x75],
+  storage: (type: string, key: string, count: number) => [
+    ...pickle.tuple(pickle.string('storage'), pickle.global('torch', type), pickle.string(key), pickle.string('cpu'), pickle.int(count)),
+    0x51,
+  ],
+  tensor: (storage: number[], offset: number, shape: readonly number[], stride: readonly number[]) =>
+    pickle.reduce(
+      pickle.global('torch._utils', '_rebuild_tensor_v2'),
+      pickle.tuple(
+        storage,
+        pickle.int(offset),
+        pickle.tuple(...shape.map(pickle.int)),
+        pickle.tuple(...stride.map(pickle.int)),
+        [0x89],
+        pickle.orderedDict(),
+      ),
+    ),
+};
+
+export interface Entry {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** 0 = stored. */
+  readonly method?: number;
+}
+
+/** A zip of stored entries, each local header with an extra field of its own length. */
+export function zip(entries: readonly Entry[]): Buffer {
+  const parts: Uint8Array[] = [];
+  const directory: Uint8Array[] = [];
+  let offset = 0;
+  for (const [index, { name, bytes, method = 0 }] of entries.entries()) {
+    const nameBytes = text.encode(name);
+    const fields = [
+      ...u16(20),
+      ...u16(0),
+      ...u16(method),
+      ...u16(0),
+      ...u16(0),
+      ...u32(crc32(bytes)),
+      ...u32(bytes.length),
+      ...u32(bytes.length),
+    ];
+    const extra = new Uint8Array(4 + index);
+    extra.set([...u16(0x4246), ...u16(index)]);
+    const local = Uint8Array.from([...u32(0x04034b50), ...fields, ...u16(nameBytes.length), ...u16(extra.length)]);
+    const central = [
+      ...u32(0x02014b50),
+      ...u16(20),
+      ...fields,
+      ...u16(nameBytes.length),
+      ...u16(0),
+      ...u16(0),
+      ...u16(0),
+      ...u16(0),
+      ...u32(0),
+      ...u32(offset),
+    ];
+    parts.push(local, nameBytes, extra, bytes);
+    directory.push(Uint8Array.from(central), nameBytes);
+    offset += local.length + nameBytes.length + extra.length + bytes.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = [
+    ...u32(0x06054b50),
+    ...u16(0),
+    ...u16(0),
+    ...u16(entries.length),
+    ...u16(entries.length),
+    ...u32(central.length),
+    ...u32(offset),
+    ...u16(0),
+  ];
+  return Buffer.concat([...parts, central, Uint8Array.from(end)]);
+}
+
+/** A torch file with one pickle and the given storages. */
+export function torchFile(data: readonly number[], storages: Readonly<Record<string, Float32Array>> = {}): Buffer {
+  return zip([
+    { name: 'archive/data.pkl', bytes: Uint8Array.from(data) },
+    { name: 'archive/byteorder', bytes: text.encode('little') },
+    ...Object.entries(storages).map(([key, values]) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer.slice(0)) })),
+  ]);
+}
