@@ -4,6 +4,7 @@
  * Identifiers and UIDs come from the draft's key, everything is read back, and what the server changed of it is reported, not hidden.
  */
 
+import type { DiagnosticReport } from '@medplum/fhirtypes';
 import { type DicomFile, readPart10 } from '#dicom/read.ts';
 import { writePart10 } from '#dicom/write.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
@@ -14,7 +15,7 @@ import type { EntryWritten, FhirClient } from '#fhir/client.ts';
 import type { Resource } from '#fhir/types.ts';
 import { compareDelivered } from '#report/compare.ts';
 import { modelUrn, serviceUrn } from '#report/device.ts';
-import { draftTransaction, reportIdentifier, reportUrn, type WriteOptions } from '#report/diagnostic-report.ts';
+import { draftReport, draftTransaction, reportIdentifier, reportUrn, type WriteOptions } from '#report/diagnostic-report.ts';
 import { statementUrn } from '#report/observation.ts';
 import { draftProvenance } from '#report/provenance.ts';
 import { srDocument } from '#report/sr.ts';
@@ -37,9 +38,9 @@ export function deliverFhir(client: FhirClient, options: WriteOptions, now: () =
     if (found.hits.length !== 1) {
       throw new WetreadError('delivery-conflict', `found ${found.hits.length} reports with the draft's identifier, expected 1`);
     }
-    const sent = transaction.entry?.find((entry) => entry.fullUrl === reportUrn(draft))?.resource;
-    const [back] = found.hits;
-    const differences = sent === undefined || back === undefined ? [] : compareDelivered(sent, back as never, references); // read as FHIR JSON
+    // Read back as FHIR JSON of the type that was asked for; compareDelivered looks at it member by member.
+    const back = found.hits[0] as unknown as DiagnosticReport;
+    const differences = compareDelivered(draftReport(draft, options), back, references);
     return {
       report,
       resources: [...references.values()],
