@@ -23,6 +23,8 @@ export interface StudyQuery {
   /** YYYY-MM-DD, inclusive. */
   readonly from?: string;
   readonly to?: string;
+  /** Hits that are enough; then no further page is asked for. */
+  readonly atMost?: number;
 }
 
 /** One key as it is sent, and the comparison of a hit with it. */

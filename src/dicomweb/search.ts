@@ -55,12 +55,18 @@ async function allPages(
   keys: readonly Key[],
   fields: readonly string[],
   warnings: Warning[],
+  atMost = Number.POSITIVE_INFINITY,
 ): Promise<readonly Dataset[]> {
   const hits = new Map<string, Dataset>();
   const said = new Set<string>();
   for (let offset = 0; ; ) {
     const fixed = Object.fromEntries(keys.map((key) => [key.name, key.value]));
-    const one = await page(place, level, { ...fixed, includefield: fields.join(','), limit: String(pageSize), offset: String(offset) });
+    const one = await page(place, level, {
+      ...fixed,
+      includefield: fields.join(','),
+      limit: String(Math.min(pageSize, atMost)),
+      offset: String(offset),
+    });
     for (const text of one.warnings) if (!/additional results/i.test(text)) said.add(text);
     const before = hits.size;
     for (const hit of one.hits) hits.set(textAt(hit, uidTag[level.kind]) ?? `no UID ${hits.size}`, hit);
@@ -69,7 +75,7 @@ async function allPages(
         hint: 'this archive cannot be searched by that key',
       });
     }
-    if (one.hits.length === 0 || hits.size === before) break;
+    if (one.hits.length === 0 || hits.size === before || hits.size >= atMost) break;
     offset += one.hits.length;
     if (hits.size >= maxHits) {
       warnings.push({
@@ -119,7 +125,7 @@ export async function findStudies<T>(
   const level: Level = { kind: 'studies' };
   const warnings: Warning[] = [];
   const keys = keysOf(query);
-  const raw = await allPages(place, level, keys, fields, warnings);
+  const raw = await allPages(place, level, keys, fields, warnings, query.atMost);
   const failing = raw.filter((hit) => !keys.every((key) => key.matches(hit)));
   warnDropped(place, keys, failing, warnings);
   const matching = raw.filter((hit) => !failing.includes(hit));
