@@ -60,6 +60,7 @@ export const errorCodes = {
   'identity-insufficient': 409,
   'modality-unsupported': 422,
   'study-mixed-patients': 409,
+  'study-growing': 409,
   'nothing-relevant': 404,
   // model
   'checkpoint-unreadable': 422,
