@@ -5,12 +5,13 @@
  * header said, since a failed decode may come back without an exception. Source: PS3.5 8.2; packages @cornerstonejs/codec-*.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { type Codestream, readCodestream } from './codestream.ts';
+import type { Codestream } from './codestream.ts';
 import { ybrFullToRgb } from './colour.ts';
 import { decodeExtended } from './jpeg-extended.ts';
 import { decodeLossless } from './jpeg-lossless.ts';
 import { segments } from './jpeg-markers.ts';
 import type { PixelDescription } from './pixel-description.ts';
+import { readCodestream } from './read-codestream.ts';
 import { decodeRle } from './rle.ts';
 import { interleaved, type StoredFrame, type StoredValues, valuesOf } from './stored.ts';
 import type { Codec } from './transfer-syntax.ts';

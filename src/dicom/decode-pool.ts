@@ -107,7 +107,8 @@ export function openDecodePool({
   return {
     decode: (codec, bytes, description) =>
       new Promise((resolve, reject) => {
-        queue.push({ request: { codec, bytes: bytes.slice(), description }, resolve, reject });
+        // A copy in memory of its own, which can be handed over; slice() of a Buffer would share the pool's.
+        queue.push({ request: { codec, bytes: new Uint8Array(bytes), description }, resolve, reject });
         pump();
       }),
     close: async () => {

@@ -4,7 +4,7 @@
  * Before a decoder's first use it must pass its known-answer test here. Source: decode-pool.ts.
  */
 import { parentPort } from 'node:worker_threads';
-import { codeOf, type ErrorCode } from '#domain/errors.ts';
+import { type ErrorCode, WetreadError } from '#domain/errors.ts';
 import { decodeCodestream } from './codecs.ts';
 import { requireKnownAnswers } from './known-answers.ts';
 import type { PixelDescription } from './pixel-description.ts';
@@ -26,7 +26,9 @@ parentPort?.on('message', async ({ codec, bytes, description }: DecodeRequest) =
     // valuesOf and the colour conversion made the values in memory of their own, which can be handed over.
     parentPort?.postMessage({ frame } satisfies DecodeReply, [frame.values.buffer as ArrayBuffer]);
   } catch (error) {
-    const reply: DecodeReply = { code: codeOf(error), message: error instanceof Error ? error.message : String(error) };
+    // What is not ours comes out of a decoder (memory, an index out of range): for the reader of the draft the image is damaged.
+    const code = error instanceof WetreadError ? error.code : 'pixel-damaged';
+    const reply: DecodeReply = { code, message: error instanceof Error ? error.message : String(error) };
     parentPort?.postMessage(reply);
   }
 });

@@ -78,25 +78,47 @@ export function uidsOf(header: Header): InstanceUids {
 
 function parse(given: Uint8Array, untilTag?: string): DataSet {
   // A Buffer's slice and map share memory where a Uint8Array's copy.
-  const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
-  if (bytes.length > maxFileBytes)
-    throw new WetreadError('dicom-too-large', `file: found ${bytes.length} bytes, expected at most ${maxFileBytes}`);
-  const magic = String.fromCharCode(...bytes.subarray(128, 132));
+  const plain = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
+  if (plain.length > maxFileBytes)
+    throw new WetreadError('dicom-too-large', `file: found ${plain.length} bytes, expected at most ${maxFileBytes}`);
+  const magic = String.fromCharCode(...plain.subarray(128, 132));
   if (magic !== 'DICM') {
     throw new WetreadError(
       'dicom-not-part10',
-      `file of ${bytes.length} bytes: found no DICM after the preamble, expected a DICOM Part 10 file`,
+      `file of ${plain.length} bytes: found no DICM after the preamble, expected a DICOM Part 10 file`,
     );
   }
-  let dataSet: DataSet;
-  try {
-    dataSet = dicomParser.parseDicom(bytes, { inflater: inflate, ...(untilTag === undefined ? {} : { untilTag }) });
-  } catch (thrown) {
-    throw coded(thrown);
-  }
+  const bytes = withReadableOffsetTable(plain);
+  const dataSet = parsed(bytes, untilTag);
   const cut = dataSet.warnings.find((warning) => /^eof |missing sequence delimiter/.test(warning));
   if (cut !== undefined) throw new WetreadError('dicom-truncated', `file of ${bytes.length} bytes: ${cut}`);
   return dataSet;
+}
+
+function parsed(bytes: Uint8Array, untilTag?: string): DataSet {
+  try {
+    return dicomParser.parseDicom(bytes, { inflater: inflate, ...(untilTag === undefined ? {} : { untilTag }) });
+  } catch (thrown) {
+    throw coded(thrown);
+  }
+}
+
+/**
+ * dicom-parser does not know VR OV and would read the Extended Offset Table's length from the wrong place: the VR is written as OB, which
+ * has the same form, in a copy.
+ */
+function withReadableOffsetTable(bytes: Uint8Array): Uint8Array {
+  let readable = bytes;
+  for (const keyword of ['ExtendedOffsetTable', 'ExtendedOffsetTableLengths'] as const) {
+    const tag = tags[keyword][0];
+    const pattern = Buffer.from([0xe0, 0x7f, keyword === 'ExtendedOffsetTable' ? 1 : 2, 0, 0x4f, 0x56]);
+    if (!Buffer.from(readable.buffer, readable.byteOffset, readable.byteLength).includes(pattern)) continue;
+    const found = parsed(readable, tag).elements[tag];
+    if (found?.vr !== 'OV') continue;
+    readable = readable.slice();
+    readable[found.dataOffset - 3] = 0x42; // dataOffset lies behind tag, VR and the two bytes taken for a length.
+  }
+  return readable;
 }
 
 /** dicom-parser throws strings, Errors and objects that hold one of them and the data set so far. */
