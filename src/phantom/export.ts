@@ -6,13 +6,11 @@
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { displayGrey } from '#dicom/display.ts';
 import { findingNames } from '#domain/finding.ts';
 import { mapSize } from './field.ts';
-import { renderFilm } from './film.ts';
-import { presentationOf } from './presentation.ts';
 import { reportSentences } from './report.ts';
-import { currentLesions, makeStudy, type PhantomStudy, priorLesions, truthOf } from './study.ts';
+import { shownFilm } from './shown.ts';
+import { currentLesions, makeStudy, type PhantomStudy, truthOf } from './study.ts';
 import { manners } from './wording.ts';
 
 interface ExportOptions {
@@ -24,14 +22,6 @@ interface ExportOptions {
   readonly size: number;
   readonly shard?: number;
   readonly progress?: (done: number) => void;
-}
-
-/** 8-bit film as the product's pixel pipeline shows it, and the lesions' map at 0..255. */
-export function shownFilm(study: PhantomStudy, which: 'current' | 'prior', size: number): { pixels: Uint8Array; map: Uint8Array } {
-  const lesions = which === 'current' ? currentLesions(study) : priorLesions(study);
-  const film = renderFilm({ anatomy: study.anatomy, lesions, seed: `${study.seed} ${which}`, size });
-  const { stored, display } = presentationOf(film, `${study.seed} ${which}`);
-  return { pixels: displayGrey(stored, display), map: Uint8Array.from(film.map, (share) => Math.round(255 * share)) };
 }
 
 function record(study: PhantomStudy, film: number): unknown {
