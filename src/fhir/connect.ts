@@ -1,26 +1,18 @@
 /**
- * From the site file to an open FHIR client with our own token.
+ * From the site file to our own account at an authorization server.
  *
  * The token endpoint has its own neighbour, since it mostly lives elsewhere; it is looked up when the first token is needed, so that a
  * server that is down does not stop the start.
  */
 import { openNeighbour } from '#net/neighbour.ts';
 import type { Token } from '#net/token.ts';
-import type { BackendAuth, Site } from '#site/site.ts';
+import type { BackendAuth } from '#site/site.ts';
 import { type BackendKey, backendToken, discoverTokenUrl, readBackendKey } from './backend-token.ts';
-import { type FhirClient, openFhir } from './client.ts';
 
 export interface BackendConnection {
   readonly token: Token;
   /** Its public half belongs into our JWKS. */
   readonly key: BackendKey;
-  readonly close: () => Promise<void>;
-}
-
-export interface FhirConnection {
-  readonly client: FhirClient;
-  /** null = the site says auth none. */
-  readonly backend: BackendConnection | null;
   readonly close: () => Promise<void>;
 }
 
@@ -58,17 +50,4 @@ export async function connectBackend(auth: BackendAuth, audience: string, ca: st
     renew: () => ready?.renew() ?? false,
   };
   return { token, key, close: async () => void (await Promise.all(closing.map((close) => close()))) };
-}
-
-/** @throws site-invalid for a key that does not fit */
-export async function connectFhir(site: Pick<Site, 'fhir' | 'limits'>): Promise<FhirConnection> {
-  const { base, auth, ca } = site.fhir;
-  const { fhirAnswerBytes: maxBytes, fhirTotalMs: totalMs, idleMs } = site.limits;
-  const backend = auth.kind === 'none' ? null : await connectBackend(auth, base, ca);
-  const neighbour = openNeighbour({ name: 'FHIR server', origins: [base], ca, maxBytes, totalMs, idleMs });
-  return {
-    client: openFhir({ base, neighbour, token: backend?.token ?? null }),
-    backend,
-    close: async () => void (await Promise.all([neighbour.close(), backend?.close()])),
-  };
 }

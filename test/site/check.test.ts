@@ -1,10 +1,14 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readUids } from '#dicom/read.ts';
-import { connectDicomweb } from '#dicomweb/connect.ts';
-import { connectBackend, connectFhir } from '#fhir/connect.ts';
+import { openDicomweb } from '#dicomweb/client.ts';
+import { openFhir } from '#fhir/client.ts';
+import { connectBackend } from '#fhir/connect.ts';
+import { openNeighbour } from '#net/neighbour.ts';
+import { basicToken } from '#net/token.ts';
 import { checkSite, checkText, type Finding } from '#site/check.ts';
 import { parseSite, type Site } from '#site/site.ts';
 import { type Answerer, json, serve, type TestServer } from '../net/servers.ts';
@@ -51,10 +55,20 @@ function site(fhir: string, dicomweb: object, more: object = {}): Site {
 }
 
 async function check(one: Site): Promise<ReadonlyMap<string, Finding>> {
-  const fhir = await connectFhir(one);
-  const dicomweb = await connectDicomweb(one, { readUids, connectBackend });
-  open.push(fhir, dicomweb);
-  const findings = await checkSite(one, { fhir: fhir.client, dicomweb: dicomweb.client, token: fhir.backend?.token ?? null });
+  const { fhir, dicomweb, limits } = one;
+  const fhirServer = openNeighbour({ name: 'FHIR server', origins: [fhir.base], totalMs: limits.fhirTotalMs, idleMs: limits.idleMs });
+  const pacs = openNeighbour({ name: 'PACS', origins: Object.values(dicomweb.roots), totalMs: limits.pacsTotalMs, idleMs: limits.idleMs });
+  open.push(fhirServer, pacs);
+  const backend = fhir.auth.kind === 'backend' ? await connectBackend(fhir.auth, fhir.base, fhir.ca) : null;
+  if (backend !== null) open.push(backend);
+  const { auth } = dicomweb;
+  const login = auth.kind === 'basic' ? basicToken(dicomweb.roots.qido, auth.user, auth.password.reveal()) : null;
+  const { defaultIssuer } = one.patients;
+  const findings = await checkSite(one, {
+    fhir: openFhir({ base: fhir.base, neighbour: fhirServer, token: backend?.token ?? null }),
+    dicomweb: openDicomweb({ roots: dicomweb.roots, neighbour: pacs, token: login, readUids, defaultIssuer }),
+    token: backend?.token ?? null,
+  });
   expect(checkText(findings).split('\n')).toHaveLength(findings.length);
   return new Map(findings.map((finding) => [finding.connection, finding]));
 }
@@ -118,6 +132,25 @@ describe('site check', () => {
     const few = await fhirServer(capability(7));
     const lacking = await check(site(few.origin, { root: page.origin, auth: { kind: 'none' } }));
     expect(lacking.get('FHIR metadata')).toMatchObject({ state: 'warning', found: expect.stringContaining('AllergyIntolerance') });
+  });
+
+  test('a token is asked for where the site says so, and its endpoint is looked up', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    writeFileSync(join(folder, 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    let grant = true;
+    const fhir = await server((asked, response) => {
+      if (asked.url.endsWith('smart-configuration')) json(response, { token_endpoint: '/token' });
+      else if (asked.url === '/token')
+        json(response, grant ? { access_token: 'T', token_type: 'bearer' } : { error: 'invalid_client' }, grant ? 200 : 401);
+      else if (asked.headers.authorization !== 'Bearer T') json(response, {}, 401);
+      else json(response, asked.url.endsWith('/metadata') ? capability() : patients);
+    });
+    const auth = { kind: 'backend', clientId: 'c', keyFile: 'key.pem', alg: 'ES384', scopes: ['system/Patient.rs'] };
+    const one = site(fhir.origin, { root: fhir.origin, auth: { kind: 'none' } }, { fhir: { base: fhir.origin, auth } });
+    const granted = await check(one);
+    expect([granted.get('token endpoint')?.state, granted.get('FHIR metadata')?.state]).toEqual(['ok', 'ok']);
+    grant = false;
+    expect((await check(one)).get('token endpoint')).toMatchObject({ state: 'problem', found: expect.stringContaining('invalid_client') });
   });
 
   test('key sets, launch servers and bundles are asked for too', async () => {
