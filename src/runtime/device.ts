@@ -10,7 +10,7 @@ import { codeOf, WetreadError } from '#domain/errors.ts';
 import type { AskReply, AskRequest, OpenReply } from './device-protocol.ts';
 import { type EngineProcess, startEngineProcess } from './engine-process.ts';
 import type { Provider } from './port.ts';
-import { missingFiles } from './provider-files.ts';
+import { mayHaveGpu, missingFiles } from './provider-needs.ts';
 
 export interface DeviceOptions {
   readonly device: 'auto' | Provider;
@@ -80,6 +80,10 @@ async function choose(options: DeviceOptions): Promise<Opened & Pick<DeviceInfo,
     const missing = missingFiles(provider);
     if (missing.length > 0) {
       refused.push({ provider, reason: `not installed: ${missing.join(', ')}` });
+      continue;
+    }
+    if (options.device === 'auto' && provider === 'webgpu' && !mayHaveGpu()) {
+      refused.push({ provider, reason: 'this machine shows no GPU, and a software driver is slower than the CPU provider' });
       continue;
     }
     try {

@@ -9,7 +9,7 @@ import { abilities } from '#model/onnx/sizes.ts';
 import { startEngineProcess } from './engine-process.ts';
 import type { KnownAnswers } from './known-answer.ts';
 import type { Provider } from './port.ts';
-import { libraryFolder, libraryVersion, missingFiles } from './provider-files.ts';
+import { libraryFolder, libraryVersion, missingFiles } from './provider-needs.ts';
 
 export interface ProviderReport {
   readonly provider: Provider;

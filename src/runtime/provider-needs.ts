@@ -1,10 +1,11 @@
 /**
- * Files that a provider needs beside the library and that the npm package does not bring.
+ * What a provider needs of the machine before it is worth a try.
  *
- * Only CUDA has such: two libraries of exactly the package's version, searched next to the library, not on LD_LIBRARY_PATH. Their own
- * dependencies (CUDA 13, driver) show when the provider is tried.
+ * CUDA needs two libraries of exactly the package's version that the npm package does not bring; they are searched next to the library, not
+ * on LD_LIBRARY_PATH. Their own dependencies (CUDA 13, driver) show when the provider is tried. WebGPU also runs on a software driver, right
+ * perhaps but hundreds of times slower than the CPU provider, so without a GPU it is nothing for `auto`.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -34,4 +35,11 @@ export function missingFiles(provider: Provider): readonly string[] {
   if (provider !== 'cuda') return [];
   const needed = cudaFiles[process.platform] ?? [`CUDA on ${process.platform}`];
   return needed.filter((name) => !existsSync(join(libraryFolder(), name)));
+}
+
+/** False where the machine certainly has no GPU: Linux shows one as a render node, an NVIDIA or a WSL device. */
+export function mayHaveGpu(): boolean {
+  if (process.platform !== 'linux') return true;
+  if (existsSync('/dev/nvidia0') || existsSync('/dev/dxg')) return true;
+  return existsSync('/dev/dri') && readdirSync('/dev/dri').some((name) => name.startsWith('renderD'));
 }
