@@ -14,7 +14,7 @@ import { dicomwebRouter } from './dicomweb/router.ts';
 import { type LoadedFile, loadFiles } from './fhir/files.ts';
 import { type FhirServer, openFhirServer } from './fhir/server.ts';
 import { type Listening, listen } from './listen.ts';
-import { sandboxUserBundle } from './user.ts';
+import { sandboxUserBundle, sandboxUserId } from './user.ts';
 
 export interface SandboxOptions {
   /** Folder for what is written: fhir.sqlite and the instances that arrive by STOW. */
@@ -56,6 +56,9 @@ function serveFhir(http: Listening, fhir: FhirServer, authorization: Authorizati
 export async function startSandbox({ dataDir, ports, dicomFolders, fhirBundles, now }: SandboxOptions): Promise<Sandbox> {
   await mkdir(dataDir, { recursive: true });
   await using stack = new AsyncDisposableStack();
+  // Disposed in reverse order: the store closes after the servers that use it.
+  let fhir: FhirServer | null = null;
+  stack.defer(() => fhir?.close());
   const open = async (name: string, port: number) => {
     const server = await listen(name, port);
     stack.defer(() => server.close());
@@ -70,9 +73,8 @@ export async function startSandbox({ dataDir, ports, dicomFolders, fhirBundles, 
   const authorization = await openAuthorization({ issuer: authorizationHttp.origin, fhirBase: base, now });
   authorizationHttp.serve(authorization.listener);
 
-  const fhir = openFhirServer({ file: join(dataDir, 'fhir.sqlite'), base, now, introspect: authorization.introspect });
-  stack.defer(() => fhir.close());
-  fhir.loadBundle(sandboxUserBundle);
+  fhir = openFhirServer({ file: join(dataDir, 'fhir.sqlite'), base, now, introspect: authorization.introspect });
+  if (fhir.services.store.newest('Practitioner', sandboxUserId) === null) fhir.loadBundle(sandboxUserBundle);
   const bundles = await loadFiles(fhir, fhirBundles);
   serveFhir(fhirHttp, fhir, authorization);
 

@@ -1,7 +1,10 @@
 /** The person at the sandbox's EHR: a radiologist, so that a card may show a draft's statements. SNOMED CT 66862007 "Radiologist". */
 import type { Bundle } from '@medplum/fhirtypes';
 
-export const sandboxUser = 'Practitioner/sandbox-radiologist';
+export const sandboxUserId = 'sandbox-radiologist';
+
+/** Reference of the user whom a launch names. */
+export const sandboxUser = `Practitioner/${sandboxUserId}`;
 
 export const sandboxUserBundle: Bundle = {
   resourceType: 'Bundle',
@@ -10,7 +13,7 @@ export const sandboxUserBundle: Bundle = {
     {
       resource: {
         resourceType: 'Practitioner',
-        id: 'sandbox-radiologist',
+        id: sandboxUserId,
         active: true,
         name: [{ family: 'Sandbox', given: ['Robin'], prefix: ['Dr.'] }],
       },
@@ -19,12 +22,12 @@ export const sandboxUserBundle: Bundle = {
     {
       resource: {
         resourceType: 'PractitionerRole',
-        id: 'sandbox-radiologist',
+        id: sandboxUserId,
         active: true,
         practitioner: { reference: sandboxUser },
         code: [{ coding: [{ system: 'http://snomed.info/sct', code: '66862007', display: 'Radiologist' }] }],
       },
-      request: { method: 'PUT', url: 'PractitionerRole/sandbox-radiologist' },
+      request: { method: 'PUT', url: `PractitionerRole/${sandboxUserId}` },
     },
   ],
 };
