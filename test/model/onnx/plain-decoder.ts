@@ -1,0 +1,80 @@
+/** The decoder in plain double-precision arithmetic, straight from its definition: one row at a time, no cache, no library. */
+import type { DecoderArchitecture } from '#model/onnx/decoder.ts';
+import { rotaryFrequencies } from '#model/onnx/rotary.ts';
+
+type Tensors = (name: string) => Float32Array;
+type Row = readonly number[];
+
+function linear(tensors: Tensors, name: string, x: Row, bias: boolean): Row {
+  const weight = tensors(`${name}.weight`);
+  const offset = bias ? tensors(`${name}.bias`) : null;
+  return Array.from({ length: weight.length / x.length }, (_, o) =>
+    x.reduce((sum, value, i) => sum + value * (weight[o * x.length + i] ?? 0), offset?.[o] ?? 0),
+  );
+}
+
+function normed(tensors: Tensors, name: string, x: Row, epsilon: number): Row {
+  const scale = tensors(`${name}.weight`);
+  const root = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length + epsilon);
+  return x.map((value, i) => (value / root) * (scale[i] ?? 0));
+}
+
+const sum = (a: Row, b: Row): Row => a.map((value, i) => value + (b[i] ?? 0));
+
+function turned(x: Row, position: number, frequencies: Float32Array): Row {
+  const half = frequencies.length;
+  return x.map((value, d) => {
+    const angle = position * (frequencies[d % half] ?? 0);
+    const pair = x[d < half ? d + half : d - half] ?? 0;
+    return value * Math.cos(angle) + (d < half ? -pair : pair) * Math.sin(angle);
+  });
+}
+
+function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows: readonly Row[]): readonly Row[] {
+  const at = `decoder.layers.${layer}.self_attn`;
+  const frequencies = rotaryFrequencies(a.headDim, a.rotary);
+  const heads = (x: Row, count: number): Row[] => Array.from({ length: count }, (_, h) => x.slice(h * a.headDim, (h + 1) * a.headDim));
+  const queries = rows.map((x, p) => heads(linear(tensors, `${at}.q_proj`, x, a.bias.qkv), a.heads).map((q) => turned(q, p, frequencies)));
+  const keys = rows.map((x, p) => heads(linear(tensors, `${at}.k_proj`, x, a.bias.qkv), a.kvHeads).map((k) => turned(k, p, frequencies)));
+  const values = rows.map((x) => heads(linear(tensors, `${at}.v_proj`, x, a.bias.qkv), a.kvHeads));
+  const window = a.windows[layer] ?? Number.POSITIVE_INFINITY;
+  return rows.map((_, row) => {
+    const mixed = Array.from({ length: a.heads }, (__, head): Row => {
+      const group = Math.floor(head / (a.heads / a.kvHeads));
+      const seen = rows.map((___, p) => p).filter((p) => p <= row && row - p < window);
+      const weights = seen.map((p) => {
+        const score = (queries[row]?.[head] ?? []).reduce((s, q, d) => s + q * (keys[p]?.[group]?.[d] ?? 0), 0);
+        return Math.exp(score / Math.sqrt(a.headDim));
+      });
+      const total = weights.reduce((s, weight) => s + weight, 0);
+      return Array.from({ length: a.headDim }, (___, d) =>
+        seen.reduce((s, p, i) => s + ((weights[i] ?? 0) / total) * (values[p]?.[group]?.[d] ?? 0), 0),
+      );
+    });
+    return linear(tensors, `${at}.o_proj`, mixed.flat(), a.bias.out);
+  });
+}
+
+/** Logits of every row: rows [count][hidden] -> [count][vocab]. */
+export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: readonly Row[]): readonly Row[] {
+  let x = rows;
+  for (const layer of a.windows.keys()) {
+    const at = `decoder.layers.${layer}`;
+    const attended = attention(
+      a,
+      tensors,
+      layer,
+      x.map((row) => normed(tensors, `${at}.input_layernorm`, row, a.normEpsilon)),
+    );
+    x = x.map((row, i) => sum(row, attended[i] ?? []));
+    x = x.map((row) => {
+      const h = normed(tensors, `${at}.post_attention_layernorm`, row, a.normEpsilon);
+      const gate = linear(tensors, `${at}.mlp.gate_proj`, h, a.bias.mlp);
+      const up = linear(tensors, `${at}.mlp.up_proj`, h, a.bias.mlp);
+      const product = gate.map((value, i) => (value / (1 + Math.exp(-value))) * (up[i] ?? 0));
+      return sum(row, linear(tensors, `${at}.mlp.down_proj`, product, a.bias.mlp));
+    });
+  }
+  const head = a.tiedHead ? 'decoder.embed_tokens' : 'head';
+  return x.map((row) => linear(tensors, head, normed(tensors, 'decoder.norm', row, a.normEpsilon), false));
+}
