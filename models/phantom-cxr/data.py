@@ -82,7 +82,7 @@ def prompt_pieces(r, pair, plain=False):
             films.reverse()
     words = PROMPTS["historyNone"] if plain else history(r)
     first = plain or r.random() < 0.85
-    after = "\n\n" if not plain and r.random() < 0.1 else "\n"
+    after = "\n\n" if not plain and r.random() < 0.25 else "\n"
     pieces = ["USER: " + (words if first else "") + films[0][1]]
     for _, text in films[1:]:
         pieces.append(after + text)

@@ -2,6 +2,8 @@ import type { DiagnosticReport, ImagingStudy, Patient, Resource } from '@medplum
 import { describe, expect, it } from 'vitest';
 import { readPart10, readUids } from '#dicom/read.ts';
 import { type Hospital, type HospitalPatient, hospitalBundle, makeHospital } from '#phantom/hospital.ts';
+import { isServed } from '#sandbox/fhir/types.ts';
+import { checkResource } from '#sandbox/fhir/validate.ts';
 
 const now = new Date('2026-11-24T14:30:00Z');
 const hospital: Hospital = makeHospital({ seed: 'test', now, size: 64 });
@@ -45,6 +47,14 @@ describe('the synthetic hospital', () => {
     const references = [...JSON.stringify(hospitalBundle(hospital)).matchAll(/"reference":"([^"]+)"/g)].map(([, reference]) => reference);
     expect(references.length).toBeGreaterThan(20);
     for (const reference of references) expect(all).toContain(reference);
+  });
+
+  it('is accepted resource by resource by the sandbox that it is loaded into', () => {
+    const all = [hospital.radiologist, ...hospital.patients.flatMap((patient) => patient.resources)];
+    for (const resource of all) {
+      if (!isServed(resource.resourceType)) throw new Error(`${resource.resourceType} is not served`);
+      expect(checkResource(resource.resourceType, resource)).toEqual(resource);
+    }
   });
 
   it('names in each ImagingStudy the UIDs of a file', () => {
