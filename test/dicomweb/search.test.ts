@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { uidOf } from '#domain/uid.ts';
+import { json } from '../net/servers.ts';
+import { archive, closeAll, codeFrom, hit, pageOf, query, seriesUid, study } from './archive.ts';
+
+afterEach(closeAll);
+
+describe('QIDO-RS', () => {
+  test('pages until a page is empty, also when the archive gives fewer than asked', async () => {
+    const all = Array.from({ length: 7 }, (_, n) => hit(uidOf(`s${n}`)));
+    const { client, server } = await archive((asked, response) => {
+      json(response, all.slice(Number(query(asked).get('offset'))).slice(0, 3));
+    });
+    const { found, warnings } = await client.searchStudies({ patientId: 'P1' });
+    expect(found).toHaveLength(7);
+    expect(warnings).toEqual([]);
+    expect(server.asked.map((asked) => query(asked).get('offset'))).toEqual(['0', '3', '6', '7']);
+  });
+
+  test('an archive that ignores offset ends the search and gives each study once', async () => {
+    const { client, server } = await archive((_, response) => json(response, [hit(uidOf('a')), hit(uidOf('b'))]));
+    expect((await client.searchStudies({ patientId: 'P1' })).found).toHaveLength(2);
+    expect(server.asked).toHaveLength(2);
+  });
+
+  test('204 is none', async () => {
+    const { client } = await archive((_, response) => void response.writeHead(204).end());
+    expect(await client.searchStudies({ patientId: 'P1' })).toEqual({ found: [], warnings: [] });
+  });
+
+  test('an archive without end is read to a limit and it is said', async () => {
+    let n = 0;
+    const { client } = await archive((_, response) => {
+      n += 1;
+      json(
+        response,
+        Array.from({ length: 100 }, (_unused, index) => hit(uidOf(`${n}.${index}`))),
+      );
+    });
+    const { found, warnings } = await client.searchStudies({ patientId: 'P1' });
+    expect(found).toHaveLength(2000);
+    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-capped']);
+  });
+
+  test('an ignored key is an error when no hit matches, and a warning when some do', async () => {
+    const foreign = hit(uidOf('f'), { '00100020': 'OTHER' });
+    const { client } = await archive((asked, response) => json(response, pageOf(asked, [foreign])));
+    expect(await codeFrom(client.searchStudies({ patientId: 'P1' }))).toBe('dicomweb-ignored-key');
+    const mixed = await archive((asked, response) => json(response, pageOf(asked, [foreign, hit(uidOf('a'))])));
+    const { found, warnings } = await mixed.client.searchStudies({ patientId: 'P1' });
+    expect(found.map((one) => one.uid)).toEqual([uidOf('a')]);
+    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-ignored-key']);
+  });
+
+  test.each([
+    ['another accession', { accession: 'A1' }, { '00080050': 'A2' }],
+    ['a date outside', { from: '2024-01-01', to: '2024-12-31' }, { '00080020': '20230101' }],
+    ['no date', { from: '2024-01-01' }, { '00080020': null }],
+    ['another modality', { modality: 'CT' }, { '00080061': 'MR' }],
+    ['another study', { studyUid: study }, {}],
+  ])('a hit with %s is not taken', async (_, asked, values) => {
+    const { client } = await archive((request, response) => json(response, pageOf(request, [hit(uidOf('x'), values)])));
+    expect(await codeFrom(client.searchStudies({ patientId: 'P1', ...asked }))).toBe('dicomweb-ignored-key');
+  });
+
+  test('a PatientID of another issuer is left out with a warning, one without issuer stays', async () => {
+    const all = [hit(uidOf('a'), { '00100021': 'OTHER' }), hit(uidOf('b'), { '00100021': 'HOSP' }), hit(uidOf('c'))];
+    const { client } = await archive((asked, response) => json(response, pageOf(asked, all)));
+    const { found, warnings } = await client.searchStudies({ patientId: 'P1', issuer: 'HOSP' });
+    expect(found.map((one) => one.uid)).toEqual([uidOf('b'), uidOf('c')]);
+    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-other-issuer']);
+  });
+
+  test('dirty values are unknown and a hit without a valid UID is left out with a warning', async () => {
+    const dirty = {
+      '00080020': '11111111',
+      '00100030': '1997.04.24',
+      '00100040': 'X',
+      '00080030': '9',
+      '00100010': { Alphabetic: 'Doe^Jane^Q=x' },
+    };
+    const all = [hit(uidOf('a'), dirty), hit('2e2884fea560')];
+    const { client } = await archive((asked, response) => json(response, pageOf(asked, all)));
+    const { found, warnings } = await client.searchStudies({ patientId: 'P1' });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({
+      date: null,
+      time: null,
+      identity: { sex: null, birthDate: '1997-04-24', name: { family: 'Doe', given: ['Jane', 'Q'] } },
+    });
+    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-unusable-hit']);
+  });
+
+  test('a Warning header is kept, the one about further results is not a loss', async () => {
+    const { client } = await archive((asked, response) => {
+      const warning =
+        '299 PACS: The fuzzymatching parameter is not supported., 299 PACS: There are 4 additional results that can be requested';
+      json(response, pageOf(asked, [hit(uidOf('a'))]), 200, { warning });
+    });
+    const { warnings } = await client.searchStudies({ patientId: 'P1' });
+    expect(warnings).toEqual([{ code: 'dicomweb-warning', message: expect.stringContaining('fuzzymatching') }]);
+  });
+
+  test.each([
+    ['HTML with 200', 200, 'text/html', '<html>', 'dicomweb-unexpected-type'],
+    ['broken JSON', 200, 'application/dicom+json', '[{', 'dicomweb-bad-json'],
+    ['an object', 200, 'application/dicom+json', '{}', 'dicomweb-bad-json'],
+    ['null', 200, 'application/dicom+json', 'null', 'dicomweb-bad-json'],
+    ['nothing', 200, 'application/dicom+json', '', 'dicomweb-bad-json'],
+    ['multipart', 200, 'multipart/related; boundary=b', '--b--', 'dicomweb-unexpected-type'],
+    ['401', 401, 'text/plain', 'no', 'dicomweb-unauthorised'],
+    ['403', 403, 'application/json', '{}', 'dicomweb-unauthorised'],
+    ['404', 404, 'text/html', '<html>', 'not-found'],
+    ['413', 413, 'application/json', '{}', 'dicomweb-refused'],
+    ['503', 503, 'text/html', '<html>', 'dicomweb-refused'],
+    ['a redirect', 302, 'text/html', '', 'net-redirect-refused'],
+  ])('%s is a coded error', async (_, status, type, body, code) => {
+    const { client } = await archive(
+      (_asked, response) => void response.writeHead(status, { 'content-type': type, location: '/elsewhere' }).end(body),
+    );
+    expect(await codeFrom(client.searchStudies({ patientId: 'P1' }))).toBe(code);
+  });
+
+  test('broken JSON once is asked for again', async () => {
+    let first = true;
+    const { client } = await archive((asked, response) => {
+      if (first) response.writeHead(200, { 'content-type': 'application/dicom+json' }).end('[{');
+      else json(response, pageOf(asked, [hit(uidOf('a'))]));
+      first = false;
+    });
+    expect((await client.searchStudies({ patientId: 'P1' })).found).toHaveLength(1);
+  });
+
+  test('series of another study in the answer are left out with a warning', async () => {
+    const own = hit(study, { '0020000E': uidOf('e1'), '00080060': 'CT', '00200060': 'L', '00180015': 'CHEST' });
+    const other = hit(uidOf('other'), { '0020000E': uidOf('e2'), '00080060': 'CT' });
+    const { client } = await archive((asked, response) => json(response, pageOf(asked, [own, other])));
+    const { found, warnings } = await client.searchSeries(study);
+    expect(found).toEqual([
+      { uid: uidOf('e1'), modality: 'CT', number: null, description: null, bodyPart: 'CHEST', side: 'left', instances: [] },
+    ]);
+    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-ignored-key']);
+  });
+
+  test('a study that is said to have more instances than are listed is described with a warning', async () => {
+    const { client } = await archive((asked, response) => {
+      const { pathname } = new URL(asked.url, 'http://x');
+      if (pathname.endsWith('/instances'))
+        json(response, pageOf(asked, [hit(study, { '00080018': uidOf('i'), '00080016': uidOf('class') })]));
+      else if (pathname.endsWith('/series')) json(response, pageOf(asked, [hit(study, { '0020000E': seriesUid, '00080060': 'DX' })]));
+      else json(response, pageOf(asked, [hit(study, { '00201208': 3 })]));
+    });
+    const { study: found, warnings } = await client.describe(study, 'instances');
+    expect(found?.series[0]?.instances).toHaveLength(1);
+    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-count-differs']);
+  });
+});

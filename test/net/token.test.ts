@@ -1,0 +1,35 @@
+import { describe, expect, test } from 'vitest';
+import { authorize, basicToken, bearerToken } from '#net/token.ts';
+
+describe('a token belongs to an origin', () => {
+  const token = bearerToken('https://fhir.example/r4', 'T');
+
+  test('and goes to every path there', async () => {
+    expect(await authorize(token, 'https://fhir.example/other')).toEqual({ authorization: 'Bearer T' });
+    expect(await authorize(token, 'https://fhir.example:443/r4')).toEqual({ authorization: 'Bearer T' });
+    expect(await authorize(null, 'https://anyone.example')).toEqual({});
+  });
+
+  test.each([
+    'http://fhir.example/r4',
+    'https://fhir.example.evil/r4',
+    'https://fhir.example:8443/r4',
+    'https://fhir.example@evil.example/r4',
+    'https://evil.example/https://fhir.example/r4',
+    'https://sub.fhir.example/r4',
+  ])('and never to %s', async (url) => {
+    await expect(authorize(token, url)).rejects.toMatchObject({ code: 'net-origin-refused' });
+  });
+
+  test('the message of a refusal names neither token nor query', async () => {
+    const error = await authorize(bearerToken('https://a.example', 'SECRET'), 'https://b.example/x?PatientID=77').catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(String(error)).not.toMatch(/SECRET|77/);
+  });
+
+  test('user and password are sent as UTF-8', async () => {
+    const header = await basicToken('https://a.example', 'Jörg', 'ß:1').header();
+    expect(Buffer.from(header.slice(6), 'base64').toString('utf8')).toBe('Jörg:ß:1');
+  });
+});
