@@ -1,6 +1,10 @@
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { pictureOf } from '#dicom/picture.ts';
+import { renderPicture } from '#dicom/rendered.ts';
+import { available } from '../setup/require.ts';
 import { film } from './fixture.ts';
+import { readShared } from './manifest.ts';
 
 describe('pictureOf', () => {
   it('labels the picture with what the header says and windows by the whole range when the file has no window', async () => {
@@ -69,5 +73,124 @@ describe('pictureOf', () => {
     });
     await expect(pictureOf(film({ Rows: 60000, Columns: 60000 }), { frame: null })).rejects.toMatchObject({ code: 'dicom-too-large' });
     await expect(pictureOf(film({ Rows: 4 }), { frame: null })).rejects.toMatchObject({ code: 'dicom-truncated' });
+  });
+});
+
+describe('lookup tables and padding', () => {
+  it('applies a modality LUT, then the VOI LUT', async () => {
+    const modality = {
+      LUTDescriptor: [3, 600, 16],
+      ModalityLUTType: 'US',
+      LUTData: [new Uint16Array([10, 20, 30]).buffer],
+      _vrMap: { LUTData: 'OW', LUTDescriptor: 'US' },
+    };
+    const voi = {
+      LUTDescriptor: [21, 10, 8],
+      LUTExplanation: 'CURVE',
+      LUTData: [new Uint16Array(21).fill(51).fill(255, 20).buffer],
+      _vrMap: { LUTData: 'OW', LUTDescriptor: 'US' },
+    };
+    const picture = await pictureOf(film({ ModalityLUTSequence: [modality], VOILUTSequence: [voi] }), { frame: null });
+    expect(picture.window?.origin).toBe('VOI LUT of the file (CURVE)');
+    // 0 and 300 take the first entry, 600 is it; every later value lies above the table and takes the last.
+    expect([...picture.pixels]).toEqual([51, 51, 51, ...Array<number>(9).fill(255)]);
+  });
+
+  it('leaves padding out of the statistics and shows it black', async () => {
+    const picture = await pictureOf(
+      film({
+        PixelPaddingValue: 0,
+        PixelPaddingRangeLimit: 600,
+        PhotometricInterpretation: 'MONOCHROME1',
+        _vrMap: { PixelData: 'OW', PixelPaddingValue: 'US', PixelPaddingRangeLimit: 'US' },
+      }),
+      {
+        frame: null,
+      },
+    );
+    expect(picture.window).toMatchObject({ center: (900 + 3300) / 2, width: 2400 });
+    expect([...picture.pixels.slice(0, 4)]).toEqual([0, 0, 0, 255]);
+  });
+
+  it('refuses a LUT that is shorter than it says', async () => {
+    const broken = { LUTDescriptor: [300, 0, 8], LUTData: [new Uint8Array(4).buffer], _vrMap: { LUTData: 'OW', LUTDescriptor: 'US' } };
+    await expect(pictureOf(film({ ModalityLUTSequence: [broken] }), { frame: null })).rejects.toMatchObject({ code: 'dicom-malformed' });
+  });
+});
+
+describe('several frames', () => {
+  const two = { NumberOfFrames: '2', Rows: 3, Columns: 2 };
+
+  it('takes each frame by its number, and the first where none is said', async () => {
+    const [first, second] = await Promise.all([pictureOf(film(two), { frame: null }), pictureOf(film(two), { frame: 2 })]);
+    expect([first.ref.frame, second.ref.frame]).toEqual([1, 2]);
+    expect([first.window?.center, second.window?.center]).toEqual([750, 2550]);
+  });
+
+  it('windows an enhanced object by the functional groups of the frame', async () => {
+    const group = (center: number): object => ({ FrameVOILUTSequence: [{ WindowCenter: center, WindowWidth: 100 }] });
+    const shared = [{ PixelMeasuresSequence: [{ PixelSpacing: [0.5, 0.5] }] }];
+    const file = film({ ...two, PerFrameFunctionalGroupsSequence: [group(50), group(70)], SharedFunctionalGroupsSequence: shared });
+    const picture = await pictureOf(file, { frame: 2 });
+    expect([picture.window?.center, picture.spacingMm]).toEqual([70, [0.5, 0.5]]);
+  });
+});
+
+describe('CT without a window', () => {
+  it.each([
+    ['CHEST', 'LUNG 1.0', 'lung', -600],
+    ['HEAD', 'ROUTINE', 'brain', 40],
+    ['SPINE', 'ROUTINE', 'bone', 400],
+    ['ABDOMEN', 'PORTAL', 'mediastinum', 40],
+  ])('%s, %s is shown in the %s window', async (BodyPartExamined, SeriesDescription, region, center) => {
+    const file = film({ Modality: 'CT', RescaleIntercept: -1024, RescaleSlope: 1, RescaleType: 'HU', BodyPartExamined, SeriesDescription });
+    expect((await pictureOf(file, { frame: null })).window).toMatchObject({ center, origin: `no window in the file, CT ${region} window` });
+  });
+
+  it('is shown by its values when they are no Hounsfield units', async () => {
+    const file = film({ Modality: 'CT', RescaleIntercept: 0, RescaleSlope: 1, RescaleType: 'US' });
+    expect((await pictureOf(file, { frame: null })).window?.origin).toContain('lowest to highest value');
+  });
+});
+
+describe('renderPicture', () => {
+  it('writes a PNG that holds the same pixels, grey as one channel', async () => {
+    const picture = await pictureOf(film(), { frame: null });
+    const png = sharp(await renderPicture(picture, 'image/png'));
+    expect(await png.metadata()).toMatchObject({ format: 'png', width: 4, height: 3, channels: 1 });
+    expect([...(await png.extractChannel(0).raw().toBuffer())]).toEqual([...picture.pixels]);
+    expect((await sharp(await renderPicture(picture, 'image/jpeg')).metadata()).format).toBe('jpeg');
+  });
+});
+
+describe.skipIf(!available('shared'))('pictureOf on the reference images', () => {
+  it.each([
+    ['ct-abdomen/10', 'first of 2 windows of the file (WINDOW1)'],
+    ['ct-head-tilt/13', 'window of the file'],
+    ['mr-hitachi/002', 'no window in the file, 0.5 to 99.5 percentile'],
+    ['one-slice/jpeg2000', 'no window in the file, CT mediastinum window'],
+    ['lut/vlut_04', 'VOI LUT of the file'],
+    ['lut/mlut_18', 'no window in the file, lowest to highest value'],
+    ['enhanced/mr-siemens-8f', 'window of the file'],
+    ['dx-canine/dx_image', 'window of the file'],
+  ])('%s: %s', async (path, origin) => {
+    const picture = await pictureOf(readShared(`dicom/${path}.dcm`), { frame: null });
+    expect(picture.window?.origin).toBe(origin);
+    expect(new Set(picture.pixels).size).toBeGreaterThan(20);
+  });
+
+  it('shows the same test pattern through a modality LUT and a VOI LUT', async () => {
+    const [a, b] = await Promise.all(['mlut_18', 'vlut_04'].map((name) => pictureOf(readShared(`dicom/lut/${name}.dcm`), { frame: null })));
+    const difference = a?.pixels.reduce((sum, value, i) => sum + Math.abs(value - (b?.pixels[i] ?? 0)), 0) ?? Number.NaN;
+    expect(difference / (a?.pixels.length ?? 0)).toBeLessThan(8);
+  });
+
+  it('a colour ultrasound has three channels and no window', async () => {
+    expect(await pictureOf(readShared('dicom/us/US1_J2KR.dcm'), { frame: null })).toMatchObject({
+      channels: 3,
+      window: null,
+      width: 640,
+      height: 480,
+    });
   });
 });
