@@ -6,8 +6,6 @@
  */
 const base = 'https://wetread.example/fhir';
 
-export const canonical = base;
-
 export const profile = {
   report: `${base}/StructureDefinition/draft-report`,
   statement: `${base}/StructureDefinition/draft-statement`,

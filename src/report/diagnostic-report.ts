@@ -9,7 +9,6 @@
 import { createHash } from 'node:crypto';
 import type { Bundle, BundleEntry, DiagnosticReport, Extension, Media, Observation, Resource } from '@medplum/fhirtypes';
 import type { Draft, DraftImage } from '#domain/draft.ts';
-import { released } from '#domain/draft.ts';
 import { imageKey } from '#domain/study.ts';
 import { uuidOf } from '#domain/uid.ts';
 import { extension, identifierSystem, profile } from './canonical.ts';
@@ -21,7 +20,7 @@ import { mediaOf, mediaUrn, renderedUrl, studyReference } from './media.ts';
 import { statementObservation, statementUrn } from './observation.ts';
 import { draftProvenance } from './provenance.ts';
 import { aiLabel } from './security.ts';
-import { citedImage, draftNotice, imageWords, oneLine, studyWords } from './words.ts';
+import { citedImage, draftNotice, imageWords, oneLine, studyWords, writableStatements } from './words.ts';
 
 /** What a site adds to a draft when it is written. */
 export interface WriteOptions {
@@ -52,7 +51,7 @@ export function draftTransaction(draft: Draft, options: WriteOptions): Bundle {
     conditional(modelUrn(draft), modelDevice(draft, options.serviceVersion), 0),
     // The second identifier is ours and carries the frame; the SOP Instance UID alone would join two frames.
     ...citedImages(draft).map((image) => conditional(mediaUrn(image.ref), mediaOf(draft, image, options.imageRoot), 1)),
-    ...released(draft).map((statement) => conditional(statementUrn(draft, statement), statementObservation(draft, statement), 0)),
+    ...writableStatements(draft).map((statement) => conditional(statementUrn(draft, statement), statementObservation(draft, statement), 0)),
     conditional(reportUrn(draft), draftReport(draft, options), 0),
   ];
   return { resourceType: 'Bundle', type: 'transaction', entry: entries };
@@ -66,7 +65,7 @@ export function suggestionActions(draft: Draft, options: WriteOptions, recordedA
   const transaction = draftTransaction(draft, options).entry ?? [];
   const provenance = draftProvenance(draft, {
     report: reportUrn(draft),
-    statements: released(draft).map((statement) => statementUrn(draft, statement)),
+    statements: writableStatements(draft).map((statement) => statementUrn(draft, statement)),
     model: modelUrn(draft),
     service: serviceUrn(options.serviceVersion),
     organization: options.organization,
@@ -84,7 +83,7 @@ export function suggestionActions(draft: Draft, options: WriteOptions, recordedA
 /** The DiagnosticReport alone; its references are the `urn:uuid:` of the transaction. */
 export function draftReport(draft: Draft, options: WriteOptions): DiagnosticReport {
   const { study } = draft.subject;
-  const statements = released(draft);
+  const statements = writableStatements(draft);
   const impression = statements.filter((statement) => statement.section === 'impression').map((statement) => oneLine(statement.text));
   const code = reportCoding(draft.reportCode);
   const images = citedImages(draft);
@@ -128,7 +127,9 @@ function reportExtensions(draft: Draft): Extension[] {
 /** Images that released statements cite, each once, in the draft's order. */
 function citedImages(draft: Draft): readonly DraftImage[] {
   const cited = new Set(
-    released(draft).flatMap((statement) => statement.citations.map((citation) => imageKey(citedImage(draft, statement, citation).ref))),
+    writableStatements(draft).flatMap((statement) =>
+      statement.citations.map((citation) => imageKey(citedImage(draft, statement, citation).ref)),
+    ),
   );
   const byKey = new Map(draft.images.map((image) => [imageKey(image.ref), image]));
   return [...byKey].filter(([key]) => cited.has(key)).map(([, image]) => image);

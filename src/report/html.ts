@@ -6,7 +6,6 @@
  * Source: FHIR R4 Narrative, txt-1 and txt-2.
  */
 import type { Draft } from '#domain/draft.ts';
-import { released } from '#domain/draft.ts';
 import type { Statement } from '#domain/statement.ts';
 import {
   dependenceWithImages,
@@ -19,10 +18,11 @@ import {
   sectionTitle,
   stampNotice,
   studyWords,
+  writableStatements,
 } from './words.ts';
 
 /** Text as XML character data or a double-quoted attribute's value. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return oneLine(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -77,7 +77,7 @@ function draftBody(draft: Draft, imageUrl: (image: Draft['images'][number]) => s
 }
 
 function sectionBlock(draft: Draft, section: Statement['section']): string {
-  const statements = released(draft).filter((statement) => statement.section === section);
+  const statements = writableStatements(draft).filter((statement) => statement.section === section);
   if (statements.length === 0) return '';
   const items = statements.map(
     (statement) => `<li>${escapeXml(statement.text)} <i>[${escapeXml(dependenceWithImages(draft, statement))}]</i></li>`,

@@ -23,7 +23,7 @@ export function statementUrn(draft: Draft, statement: Statement): string {
   return `urn:uuid:${uuidOf(`statement/${draft.key}/${statement.number}`)}`;
 }
 
-export const dependenceDisplay: Readonly<Record<Dependence, string>> = {
+const dependenceDisplay: Readonly<Record<Dependence, string>> = {
   depends: 'Depends on the cited images',
   'depends-on-none': 'Depends on no image',
   'cannot-be-tested': 'Cannot be tested by removal',

@@ -8,7 +8,6 @@
  * Source: PS3.3 A.35.3, C.17; PS3.16 TID 2000, 1002, 1204, CID 7000 to 7003.
  */
 import type { Draft } from '#domain/draft.ts';
-import { released } from '#domain/draft.ts';
 import type { Warning } from '#domain/errors.ts';
 import type { Section, Statement } from '#domain/statement.ts';
 import type { Uid } from '#domain/uid.ts';
@@ -17,9 +16,19 @@ import type { SrHeader } from './sr-header.ts';
 import { cleanHeader } from './sr-header.ts';
 import type { ConceptCode, DataSet } from './sr-tree.ts';
 import { codeContent, codeItem, containerContent, evidenceSequence, imageContent, textContent, uidContent } from './sr-tree.ts';
-import { citedImage, dependenceWithImages, draftNotice, heldWords, methodLines, oneLine, sections, stampNotice } from './words.ts';
+import {
+  citedImage,
+  dependenceWithImages,
+  draftNotice,
+  heldWords,
+  methodLines,
+  oneLine,
+  sections,
+  stampNotice,
+  writableStatements,
+} from './words.ts';
 
-export const comprehensiveSr = '1.2.840.10008.5.1.4.1.1.88.33';
+const comprehensiveSr = '1.2.840.10008.5.1.4.1.1.88.33';
 
 const title: ConceptCode = ['18748-4', 'LN', 'Diagnostic Imaging Report'];
 const language: ConceptCode = ['121049', 'DCM', 'Language of Content Item and Descendants'];
@@ -139,7 +148,7 @@ function observer(draft: Draft): readonly DataSet[] {
 
 function sectionContent(draft: Draft, section: Section): readonly DataSet[] {
   const [heading, element] = concepts[section];
-  const statements = released(draft).filter((statement) => statement.section === section);
+  const statements = writableStatements(draft).filter((statement) => statement.section === section);
   if (statements.length === 0) return [];
   const texts = statements.map((statement) =>
     textContent(

@@ -4,6 +4,7 @@
  * The words promise no truth: "depends on" says what happened to a sentence's probability when images were removed, never "supported by".
  */
 import type { Draft, DraftImage } from '#domain/draft.ts';
+import { released } from '#domain/draft.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { Citation, Section, Statement } from '#domain/statement.ts';
 import type { Study } from '#domain/study.ts';
@@ -11,7 +12,7 @@ import { imageKey } from '#domain/study.ts';
 
 export const draftNotice = 'AI draft, not verified';
 
-export const dependenceLine =
+const dependenceLine =
   'Dependence is not correctness: it says which images changed how likely the model was to write the sentence, not whether the sentence is true.';
 
 export const stampNotice = 'TEST MODEL: random or test weights, not for any clinical use';
@@ -56,11 +57,33 @@ function sameImage(image: DraftImage, citation: Citation): boolean {
   );
 }
 
-/** "depends on image 2", "depends on images 1 and 2", "depends on no image", "cannot be tested by removal", "not attributed". */
+/**
+ * Released statements, as they may be written: one names images exactly when it depends on images.
+ * @throws reference-unresolved when one does not, or cites an image that the draft does not have
+ */
+export function writableStatements(draft: Draft): readonly Statement[] {
+  const statements = released(draft);
+  for (const statement of statements) {
+    if ((statement.dependence === 'depends') !== statement.citations.length > 0) {
+      throw new WetreadError(
+        'reference-unresolved',
+        `statement ${statement.number}: found ${statement.citations.length} citations for "${statement.dependence}", expected some exactly when it depends on images`,
+      );
+    }
+    for (const citation of statement.citations) citedImage(draft, statement, citation);
+  }
+  return statements;
+}
+
+/**
+ * "depends on image 2", "depends on images 1 and 2", "depends on no image", "cannot be tested by removal", "not attributed".
+ * A held statement may have lost all its images: "depends on an image that was not found".
+ */
 export function dependenceWords(statement: Statement): string {
   switch (statement.dependence) {
     case 'depends': {
       const numbers = statement.citations.map((citation) => citation.image).sort((a, b) => a - b);
+      if (numbers.length === 0) return 'depends on an image that was not found';
       return numbers.length === 1 ? `depends on image ${numbers[0]}` : `depends on images ${listed(numbers.map(String))}`;
     }
     case 'depends-on-none':
@@ -73,7 +96,7 @@ export function dependenceWords(statement: Statement): string {
 }
 
 /** "a", "a and b", "a, b and c". */
-export function listed(items: readonly string[]): string {
+function listed(items: readonly string[]): string {
   return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
 
@@ -101,13 +124,9 @@ export function dependenceWithImages(draft: Draft, statement: Statement): string
   return images.length === 0 ? words : `${words} (${images.join('; ')})`;
 }
 
-/** How attribution was run, whether support is calibrated, and what dependence is not; one line each. */
+/** How attribution was run (and, in its words, whether support is calibrated), and what dependence is not; one line each. */
 export function methodLines(draft: Draft): readonly string[] {
-  const scored = draft.statements.some((statement) => statement.support !== null);
-  const calibrated = draft.statements.every((statement) => statement.support === null || statement.calibrated);
-  return [oneLine(draft.attribution.line), ...(scored && !calibrated ? ['Support not calibrated.'] : []), dependenceLine].filter(
-    (line) => line !== '',
-  );
+  return [oneLine(draft.attribution.line), dependenceLine].filter((line) => line !== '');
 }
 
 /** "DX of 2026-11-24 (Chest PA)". */

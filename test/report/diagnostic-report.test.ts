@@ -265,6 +265,17 @@ test('a citation of an image that the draft does not have is reference-unresolve
   expect(() => draftTransaction(swapped, writeOptions)).toThrow(expect.objectContaining({ code: 'reference-unresolved' }));
 });
 
+test.each(exampleDraft.statements.filter((statement) => statement.holds.length === 0))(
+  'statement $number that names images without depending on them, or the other way round, is reference-unresolved',
+  (statement) => {
+    const depends = statement.dependence === 'depends';
+    const wrong = depends ? { ...statement, citations: [] } : { ...statement, dependence: 'depends' as const };
+    expect(() => draftTransaction({ ...exampleDraft, statements: [wrong] }, writeOptions)).toThrow(
+      expect.objectContaining({ code: 'reference-unresolved' }),
+    );
+  },
+);
+
 test('the report is found by an identifier that comes from the draft key alone', () => {
   expect(reportOf(exampleDraft).identifier).toEqual([{ system: 'urn:ietf:rfc:3986', value: reportUrn(exampleDraft) }]);
   expect(reportUrn({ ...exampleDraft, generatedAt: '2027-01-01T00:00:00Z' })).toBe(reportUrn(exampleDraft));

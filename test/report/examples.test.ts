@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { parseFeedback, parseOrderSign } from '#hooks/request.ts';
 import { examples, projectRoot } from './examples.ts';
 
 const Service = z.strictObject({
@@ -11,6 +12,14 @@ const Service = z.strictObject({
   description: z.string().min(1),
   usageRequirements: z.string().min(1),
   prefetch: z.record(z.string(), z.string()),
+});
+
+const committedJson = (path: string): unknown => JSON.parse(readFileSync(join(projectRoot, path), 'utf8'));
+
+test('the example request and feedback are such as the service takes', () => {
+  expect(parseOrderSign(committedJson('cds-hooks/examples/request.json')).context.patientId).toBe('ada');
+  expect(parseFeedback(committedJson('cds-hooks/examples/feedback-accepted.json')).feedback).toHaveLength(1);
+  expect(parseFeedback(committedJson('cds-hooks/examples/feedback-overridden.json')).feedback).toHaveLength(1);
 });
 
 describe('the committed examples', () => {
