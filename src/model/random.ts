@@ -31,10 +31,12 @@ const kvHeads = 2;
 const mlp = 96;
 const layers = 2;
 const vision = { hidden: 32, mlp: 64, layers: 2, heads: 2, image: 56, patch: 14 };
+const tokenizer = randomTokenizer();
 /** Dimensions of a decoder row: 0 is on in every text token, 1 in every image row, then one per step; the rest is noise. */
 const textMark = 0;
 const imageMark = 1;
 const firstStep = 2;
+const noise = firstStep + 1 + tokenizer.steps;
 
 /** Makes and imports the checkpoint; the same seed gives the same bundle. */
 export async function makeRandomBundle(options: RandomBundleOptions): Promise<Bundle> {
@@ -70,9 +72,8 @@ export async function makeRandomBundle(options: RandomBundleOptions): Promise<Bu
 }
 
 async function writeCheckpoint(folder: string, seed: number): Promise<void> {
-  const tokenizer = randomTokenizer();
   const json = (name: string, value: unknown) => writeFile(join(folder, name), JSON.stringify(value, null, 2));
-  await json('config.json', configOf(tokenizer.size, tokenizer.imageId));
+  await json('config.json', configOf());
   await json('generation_config.json', { eos_token_id: tokenizer.endId });
   await json('preprocessor_config.json', {
     image_processor_type: 'CLIPImageProcessor',
@@ -87,15 +88,15 @@ async function writeCheckpoint(folder: string, seed: number): Promise<void> {
     ...towerTensors(gauss),
     ...projectorTensors(gauss),
     ...decoderTensors(gauss),
-    ...vocabularyTensors(gauss, tokenizer.stepOf, tokenizer.size, tokenizer.endId),
+    ...vocabularyTensors(gauss),
   ]);
 }
 
-function configOf(vocabSize: number, imageId: number): unknown {
+function configOf(): unknown {
   return {
     architectures: ['LlavaForConditionalGeneration'],
     model_type: 'llava',
-    image_token_index: imageId,
+    image_token_index: tokenizer.imageId,
     vision_feature_layer: -2,
     vision_feature_select_strategy: 'default',
     text_config: {
@@ -106,7 +107,7 @@ function configOf(vocabSize: number, imageId: number): unknown {
       num_attention_heads: heads,
       num_key_value_heads: kvHeads,
       max_position_embeddings: 8192,
-      vocab_size: vocabSize,
+      vocab_size: tokenizer.size,
     },
     vision_config: {
       model_type: 'clip_vision_model',
@@ -190,20 +191,14 @@ function towerTensors(gauss: Gauss): NamedTensor[] {
 
 function projectorTensors(gauss: Gauss): NamedTensor[] {
   const root = 'multi_modal_projector';
-  const isNoise = (dimension: number) => dimension >= noiseFrom();
   return [
     ...linear(`${root}.linear_1`, hidden, vision.hidden, gauss),
-    tensor(`${root}.linear_2.weight`, [hidden, hidden], (row) => (isNoise(row) ? gauss(0.4) : 0)),
+    tensor(`${root}.linear_2.weight`, [hidden, hidden], (row) => (row >= noise ? gauss(0.4) : 0)),
     tensor(`${root}.linear_2.bias`, [hidden], (row) => (row === imageMark ? 2 : 0)),
   ];
 }
 
-function noiseFrom(): number {
-  return firstStep + 1 + randomTokenizer().steps;
-}
-
 function decoderTensors(gauss: Gauss): NamedTensor[] {
-  const noise = noiseFrom();
   // Rotary turns the last pair of a head slowest: marks put there meet almost unturned over the whole context.
   const isSlow = (row: number) => row % headDim === headDim - 1;
   const mark = (on: number, scale: number) => (row: number, column: number) => {
@@ -232,14 +227,14 @@ function decoderTensors(gauss: Gauss): NamedTensor[] {
 }
 
 /** Embedding: text mark and code of the token's step. Head: follows the code of the step before. Step 0 is the prompt. */
-function vocabularyTensors(gauss: Gauss, stepOf: readonly number[], size: number, endId: number): NamedTensor[] {
-  const noise = noiseFrom();
+function vocabularyTensors(gauss: Gauss): NamedTensor[] {
+  const { stepOf, size, endId, steps } = tokenizer;
   const embedding = (row: number, column: number) => {
     if (column === textMark) return 1;
     return column === firstStep + (stepOf[row] ?? 0) ? 12 : 0;
   };
   const head = (row: number, column: number) => {
-    const step = row === endId ? randomTokenizer().steps + 1 : (stepOf[row] ?? 0);
+    const step = row === endId ? steps + 1 : (stepOf[row] ?? 0);
     if (step === 0) return 0;
     if (column === firstStep + step - 1) return 4;
     return column >= noise ? gauss(0.35) : 0;
