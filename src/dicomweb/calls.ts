@@ -73,8 +73,11 @@ export function statusFailure(name: string, what: string, status: number, retryA
     return new WetreadError('dicomweb-unauthorised', words, { hint: 'check user, password or client of the PACS in the site file' });
   }
   if (status === 404 || status === 410) return new WetreadError('not-found', words);
-  const later = retryAfter === null ? '' : `; Retry-After ${retryAfter}`;
-  return new WetreadError('dicomweb-refused', `${words}${later}`);
+  return new WetreadError(
+    'dicomweb-refused',
+    words,
+    retryAfter === null ? {} : { hint: `the archive asks to wait: Retry-After ${retryAfter}` },
+  );
 }
 
 async function asked(place: Place, root: string, call: Call): Promise<XhrOverNeighbour> {

@@ -59,14 +59,11 @@ interface Session {
   readonly known: ReadonlySet<Uid>;
   readonly warn: (code: string, message: string) => void;
   readonly signal: AbortSignal | undefined;
+  /** The archive said 429 or 503: asking for single instances would make it worse. */
+  busy: boolean;
 }
 
-async function open(
-  session: Pick<Session, 'setup' | 'warn' | 'signal'>,
-  url: string,
-  accept = stored,
-  renewed = false,
-): ReturnType<Place['neighbour']['fetch']> {
+async function open(session: Session, url: string, accept = stored, renewed = false): ReturnType<Place['neighbour']['fetch']> {
   const { neighbour, token, limits } = session.setup;
   const headers = { accept, ...(await authorize(token, url)) };
   const answer = await neighbour.fetch(url, {
@@ -82,6 +79,7 @@ async function open(
     session.warn('dicomweb-transcoded', `${neighbour.name}: the archive refuses transfer-syntax=*; what it sent may not be what is stored`);
     return again;
   }
+  session.busy = answer.status === 429 || answer.status === 503;
   throw statusFailure(neighbour.name, new URL(url).pathname, answer.status, answer.headers.get('retry-after'));
 }
 
@@ -155,7 +153,7 @@ async function* single(session: Session, uid: Uid, pausesMs: readonly number[]):
     } catch (thrown) {
       const error = codedOrThrow(thrown);
       if (error.code === 'not-found') session.reasons.set(uid, 'gone (404)');
-      else if (fallBack.has(error.code)) session.reasons.set(uid, error.message);
+      else if (fallBack.has(error.code) && !session.busy) session.reasons.set(uid, error.message);
       else throw error;
       const pause = pausesMs[attempt];
       if (!passing.has(error.code) || pause === undefined || session.signal?.aborted === true) return;
@@ -167,7 +165,8 @@ async function* single(session: Session, uid: Uid, pausesMs: readonly number[]):
 /**
  * The wanted instances of one series, each as soon as it is complete, in the archive's order.
  * @throws dicomweb-missing-instances at the end, after everything that could be had; identity-conflict at once when a part belongs to
- * another study or one UID has two objects; dicomweb-unauthorised, dicomweb-unexpected-type, not-found (the series) at once
+ * another study or one UID has two objects; dicomweb-unauthorised, dicomweb-unexpected-type, not-found (the series), dicomweb-refused (429 or
+ * 503: the archive is busy) at once
  */
 export async function* retrieve(
   setup: RetrieveSetup,
@@ -186,6 +185,7 @@ export async function* retrieve(
     known: new Set([...wanted, ...series.instances.map((one) => one.uid)]),
     warn: (code, message) => options.onWarning?.({ code, message }),
     signal: options.signal,
+    busy: false,
   };
   const total = session.wanted.size;
   if (total > 1 && total * 2 > series.instances.length) {
@@ -193,7 +193,7 @@ export async function* retrieve(
       yield* parts(session, `${setup.roots.wado}/studies/${study}/series/${series.uid}`);
     } catch (thrown) {
       const error = codedOrThrow(thrown);
-      if (!fallBack.has(error.code)) throw error;
+      if (!fallBack.has(error.code) || session.busy) throw error;
       session.warn('dicomweb-single-retrieve', `${error.message}; ${session.wanted.size} of ${total} instances are asked for one by one`);
     }
   }

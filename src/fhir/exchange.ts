@@ -33,7 +33,11 @@ export interface Answered {
 
 export type Exchange = (asked: Asked) => Promise<Answered>;
 
-const libraryError = z.looseObject({ response: z.looseObject({ status: z.number(), data: z.unknown() }) });
+const libraryError = z.looseObject({
+  response: z.looseObject({ status: z.number(), data: z.unknown() }),
+  /** The library keeps the headers of an error here only. */
+  config: z.looseObject({ headers: z.instanceof(Headers) }),
+});
 const anyResource = z.looseObject({ resourceType: z.string().min(1) });
 
 function clientFor(base: string, neighbour: Neighbour, token: Token | null): Client {
@@ -60,7 +64,7 @@ function textsOf(data: unknown): string {
 }
 
 /** The coded error of an answer that is not a success. */
-function statusFailure(name: string, asked: Asked, status: number, data: unknown): WetreadError {
+function statusFailure(name: string, asked: Asked, status: number, data: unknown, retryAfter: string | null): WetreadError {
   const texts = textsOf(data);
   const words = `${name}: found status ${status} for ${asked.method} ${placeOf(asked.url)}${texts === '' ? '' : `: ${texts}`}`;
   if (status === 401 || status === 403) {
@@ -71,7 +75,7 @@ function statusFailure(name: string, asked: Asked, status: number, data: unknown
   if (status < 300) {
     return new WetreadError('fhir-bad-answer', `${words}, but the answer is not JSON`, { hint: 'a login page of a proxy looks like this' });
   }
-  return new WetreadError('fhir-refused', words);
+  return new WetreadError('fhir-refused', words, retryAfter === null ? {} : { hint: `the server asks to wait: Retry-After ${retryAfter}` });
 }
 
 /** `renew` says whether a 401 is worth one more try with a new token. */
@@ -100,7 +104,10 @@ async function send(client: Client, name: string, asked: Asked, renew: () => boo
     if (error instanceof WetreadError) throw error;
     const failed = libraryError.safeParse(error);
     if (failed.success && failed.data.response.status === 401 && renew()) return send(client, name, asked, () => false);
-    if (failed.success) throw statusFailure(name, asked, failed.data.response.status, failed.data.response.data);
+    if (failed.success) {
+      const { response, config } = failed.data;
+      throw statusFailure(name, asked, response.status, response.data, config.headers.get('retry-after'));
+    }
     // JSON null or a bare value: the library cannot hang its properties on it.
     if (error instanceof TypeError && /defineProperty/.test(error.message)) {
       throw new WetreadError('fhir-bad-answer', `${name}: found JSON that is no object at ${placeOf(asked.url)}`, { cause: error });

@@ -230,6 +230,12 @@ export const encounter = form('Encounter', {
 
 export const practitioner = form('Practitioner', { identifier: identifiers, name: patient.shape.name });
 
+export const practitionerRole = form('PractitionerRole', {
+  active: z.boolean().optional(),
+  practitioner: reference.optional(),
+  code: concepts,
+});
+
 export const endpoint = form('Endpoint', {
   status: z.string().optional(),
   connectionType: coding.optional(),
@@ -289,6 +295,7 @@ export const forms = {
   Procedure: procedure,
   Encounter: encounter,
   Practitioner: practitioner,
+  PractitionerRole: practitionerRole,
   Endpoint: endpoint,
   Media: media,
   Device: device,

@@ -55,6 +55,13 @@ describe('WADO-RS', () => {
     expect(warnings).toEqual(['dicomweb-single-retrieve']);
   });
 
+  test.each([429, 503])('a busy archive (%i) is left alone, and its Retry-After is the hint', async (status) => {
+    const { client, server } = await archive((_, response) => void response.writeHead(status, { 'retry-after': '9' }).end());
+    const { error } = await read(client);
+    expect(error).toMatchObject({ code: 'dicomweb-refused', hint: expect.stringContaining('9') });
+    expect(server.asked).toHaveLength(1);
+  });
+
   test('a part of another study releases nothing more', async () => {
     const objects = [object(uids[0] as Uid), object(uids[1] as Uid, { study: uidOf('other patient') }), object(uids[2] as Uid)];
     const { client } = await archive(withSeries(objects));

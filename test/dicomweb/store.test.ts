@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { compared } from '#dicomweb/store.ts';
 import { type Uid, uidOf } from '#domain/uid.ts';
 import { type Answerer, json } from '../net/servers.ts';
 import { archive, closeAll, codeFrom, multipart, multipartType, object, study, uids } from './archive.ts';
@@ -55,6 +56,23 @@ describe('STOW-RS', () => {
     expect(await same.client.store(bytes)).toMatchObject({ equal: 'bytes' });
     const other = await archive(storing(409, failed(uids[0] as string, reason), object(uids[0] as Uid, { other: 1 })));
     expect(await codeFrom(other.client.store(bytes))).toBe('delivery-conflict');
+  });
+
+  test('a rewritten preamble or file meta is equal by data set, another data set is not', () => {
+    const meta = (version: string): Buffer => {
+      const element = Buffer.concat([Buffer.from('\x02\x00\x13\x00SH', 'latin1'), Buffer.from([version.length, 0]), Buffer.from(version)]);
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(element.length);
+      return Buffer.concat([Buffer.from('DICM\x02\x00\x00\x00UL\x04\x00', 'latin1'), length, element]);
+    };
+    const file = (preamble: number, version: string, data: string) =>
+      Buffer.concat([Buffer.alloc(128, preamble), meta(version), Buffer.from(data)]);
+    const sent = file(1, 'WETREAD1', 'data set');
+    expect(compared(sent, file(1, 'WETREAD1', 'data set'))).toBe('bytes');
+    expect(compared(sent, file(0, 'ARCHIVE_20', 'data set'))).toBe('data-set');
+    expect(compared(sent, file(0, 'ARCHIVE_20', 'data sex'))).toBeNull();
+    expect(compared(sent, Buffer.from('data set'))).toBeNull();
+    expect(compared(Buffer.alloc(0), Buffer.from('x'))).toBeNull();
   });
 
   test('a warning of the archive is kept', async () => {

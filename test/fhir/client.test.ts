@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { codeOf } from '#domain/errors.ts';
 import { type FhirClient, openFhir } from '#fhir/client.ts';
+import { openExchange } from '#fhir/exchange.ts';
 import { openNeighbour } from '#net/neighbour.ts';
 import { bearerToken, type Token } from '#net/token.ts';
 import { type Answerer, json, serve, type TestServer } from '../net/servers.ts';
@@ -93,6 +94,20 @@ describe('read', () => {
     const outcome = { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'invalid', diagnostics: 'no such thing' }] };
     const { client } = await fhir((_, response) => json(response, outcome, 400));
     await expect(client.read('Patient', 'p1')).rejects.toThrow(/no such thing/);
+  });
+
+  test('a server that asks to wait is refused with its Retry-After as the hint', async () => {
+    const { client } = await fhir((_, response) => json(response, {}, 503, { 'retry-after': '30' }));
+    await expect(client.read('Patient', 'p1')).rejects.toMatchObject({ code: 'fhir-refused', hint: expect.stringContaining('30') });
+  });
+
+  test('no address outside the base is asked, not even on the same host', async () => {
+    const server = await serve((_, response) => json(response, patient));
+    const neighbour = openNeighbour({ name: 'FHIR server', origins: [server.origin] });
+    open.push(server, neighbour);
+    const exchange = openExchange(`${server.origin}/r4`, neighbour, null);
+    expect(await codeFrom(exchange({ method: 'GET', url: `${server.origin}/admin` }))).toBe('net-origin-refused');
+    expect(server.connections()).toBe(0);
   });
 
   test('a 401 is tried once more with a new token, and only once', async () => {
