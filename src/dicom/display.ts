@@ -94,7 +94,8 @@ export function displayColour({ values, bitsStored }: StoredFrame): Uint8Array {
   return Uint8Array.from(values, (value) => Math.round(value * scale));
 }
 
-function extent(values: StoredValues): [number, number] {
+/** Lowest and highest value; 0, 0 when there is none. */
+export function extent(values: StoredValues): readonly [number, number] {
   let low = values[0] ?? 0;
   let high = low;
   for (let i = 1; i < values.length; i++) {

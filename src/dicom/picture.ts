@@ -40,7 +40,7 @@ export async function pictureOf(file: DicomFile, { frame }: { readonly frame: nu
     date: facts.date,
     seriesNumber: facts.seriesNumber,
     instanceNumber: facts.instanceNumber,
-    warnings: warningsOf(header),
+    warnings: warningsOf(header, file.transferSyntax),
   };
 }
 
@@ -59,9 +59,12 @@ function spacingOf(header: Header): readonly [number, number] | null {
   return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? [rows, columns] : null;
 }
 
-function warningsOf(header: Header): readonly Warning[] {
+/** Lossy by their nature, whatever the header says: JPEG baseline and extended, JPEG-LS near-lossless. */
+const lossySyntaxes = ['1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.51', '1.2.840.10008.1.2.4.81'];
+
+function warningsOf(header: Header, transferSyntax: string): readonly Warning[] {
   const warnings: Warning[] = [];
-  if (header.text('LossyImageCompression') === '01') {
+  if (header.text('LossyImageCompression') === '01' || lossySyntaxes.includes(transferSyntax)) {
     const ratio = header.texts('LossyImageCompressionRatio').at(-1);
     warnings.push({ code: 'lossy-compression', message: `The image was compressed with loss${ratio ? `, ratio ${ratio}` : ''}.` });
   }
@@ -70,6 +73,9 @@ function warningsOf(header: Header): readonly Warning[] {
   }
   if (header.text('PresentationIntentType') === 'FOR PROCESSING') {
     warnings.push({ code: 'for-processing', message: 'The image is raw (FOR PROCESSING), not prepared for reading.' });
+  }
+  if (header.has('OverlayData')) {
+    warnings.push({ code: 'overlay-not-drawn', message: 'The image has a graphic overlay, which is not drawn.' });
   }
   return warnings;
 }

@@ -11,8 +11,10 @@ import { parseUid, type Uid } from '#domain/uid.ts';
 import { type Header, headerOf } from './header.ts';
 import { tags } from './tags.ts';
 
-/** Largest file, and largest data set after inflation. */
-export const maxFileBytes = 1024 * 1024 * 1024;
+/** Largest file. */
+const maxFileBytes = 1024 * 1024 * 1024;
+/** Largest deflated data set after inflation: 0.3 MB can hold as much. */
+const maxInflatedBytes = 256 * 1024 * 1024;
 
 /** Pixel data as they lie in the file. */
 export type PixelData =
@@ -136,7 +138,7 @@ function coded(thrown: unknown): WetreadError {
 function inflate(bytes: Uint8Array, position: number): Uint8Array {
   let body: Buffer;
   try {
-    body = inflateRawSync(bytes.subarray(position), { maxOutputLength: maxFileBytes });
+    body = inflateRawSync(bytes.subarray(position), { maxOutputLength: maxInflatedBytes });
   } catch (cause) {
     const tooLarge = cause instanceof RangeError;
     throw new WetreadError(tooLarge ? 'dicom-too-large' : 'dicom-truncated', 'deflated data set: cannot be inflated within the limit', {

@@ -5,9 +5,9 @@
  * everything else from its lowest to its highest value, padding left out. Source: PS3.3 C.11.1, C.11.2; the last two are our own choice.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { applyModality, isPadding, type LookupTable, type Modality, type Padding, type Voi } from './display.ts';
+import { applyModality, extent, isPadding, type LookupTable, type Modality, type Padding, type Voi } from './display.ts';
 import type { Header } from './header.ts';
-import type { StoredFrame } from './stored.ts';
+import type { StoredFrame, StoredValues } from './stored.ts';
 
 export interface ChosenWindow {
   readonly voi: Voi;
@@ -97,15 +97,42 @@ function regionOf(words: string): keyof typeof presets {
 
 function windowOfValues(header: Header, frame: StoredFrame, modality: Modality, padding: Padding | null): ChosenWindow {
   const percentiles = header.text('Modality') === 'MR';
-  const [from, to] = percentiles ? [0.005, 0.995] : [0, 1];
-  const sorted = frame.values.filter((value) => !isPadding(padding, value)).sort();
-  if (sorted.length === 0) return { voi: { kind: 'linear-exact', center: 0, width: 1 }, center: 0, width: 1, origin: 'only padding' };
-  const at = (part: number): number => applyModality(modality, sorted[Math.round(part * (sorted.length - 1))] ?? 0);
-  const [a, b] = [at(from), at(to)];
+  const stored = quantiles(frame.values, padding, percentiles ? [0.005, 0.995] : [0, 1]);
+  if (stored === null) return { voi: { kind: 'linear-exact', center: 0, width: 1 }, center: 0, width: 1, origin: 'only padding' };
+  const [a, b] = [applyModality(modality, stored[0]), applyModality(modality, stored[1])];
   const width = Math.abs(b - a) || 1;
   const center = (a + b) / 2;
   const origin = `no window in the file, ${percentiles ? '0.5 to 99.5 percentile' : 'lowest to highest value'}`;
   return { voi: { kind: 'linear-exact', center, width }, center, width, origin };
+}
+
+/** Values at two parts (0..1) of the sorted values without padding; null = nothing but padding. */
+function quantiles(values: StoredValues, padding: Padding | null, parts: readonly [number, number]): readonly [number, number] | null {
+  const kept = padding === null ? values : values.filter((value) => !isPadding(padding, value));
+  const [low, high] = extent(kept);
+  if (kept.length === 0) return null;
+  const at = high - low < 65536 ? counted(kept, low, high) : sorted(kept);
+  const index = (part: number): number => Math.round(part * (kept.length - 1));
+  return [at(index(parts[0])), at(index(parts[1]))];
+}
+
+/** The k-th smallest value by a histogram: a third of a sort's time for 9 megapixels. */
+function counted(values: StoredValues, low: number, high: number): (k: number) => number {
+  const counts = new Uint32Array(high - low + 1);
+  for (const value of values) counts[value - low] = (counts[value - low] ?? 0) + 1;
+  return (k) => {
+    let left = k;
+    const at = counts.findIndex((count) => {
+      left -= count;
+      return left < 0;
+    });
+    return low + at;
+  };
+}
+
+function sorted(values: StoredValues): (k: number) => number {
+  const copy = values.slice().sort();
+  return (k) => copy[k] ?? 0;
 }
 
 /** Number of entries 0 means 65536; the first input is signed when PixelRepresentation is 1; 8-bit entries may stand in 16-bit words. */

@@ -185,6 +185,19 @@ describe.skipIf(!available('shared'))('pictureOf on the reference images', () =>
     expect(difference / (a?.pixels.length ?? 0)).toBeLessThan(8);
   });
 
+  it('says what is not drawn and what was lost', async () => {
+    const codes = async (path: string): Promise<string[]> =>
+      (await pictureOf(readShared(`dicom/${path}.dcm`), { frame: null })).warnings.map(({ code }) => code);
+    expect(await codes('mr-overlay/MR-SIEMENS-DICOM-WithOverlays')).toEqual(['overlay-not-drawn']);
+    expect(await codes('ct-neck-syntaxes/jpeglslossy')).toEqual(['lossy-compression']);
+  });
+
+  it('refuses an instance whose UIDs only file meta has', async () => {
+    await expect(pictureOf(readShared('dicom/broken/empty-sop-uids.dcm'), { frame: null })).rejects.toMatchObject({
+      code: 'dicom-uid-invalid',
+    });
+  });
+
   it('a colour ultrasound has three channels and no window', async () => {
     expect(await pictureOf(readShared('dicom/us/US1_J2KR.dcm'), { frame: null })).toMatchObject({
       channels: 3,

@@ -1,4 +1,4 @@
-import { deflateRawSync } from 'node:zlib';
+import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { storedFrame } from '#dicom/decode.ts';
@@ -40,6 +40,14 @@ describe('readPart10', () => {
     const deflated = Buffer.concat([file.subarray(0, metaEnd(file)), deflateRawSync(file.subarray(metaEnd(file)))]);
     expect(readPart10(new Uint8Array(deflated)).header.text('PatientID')).toBe('P1');
     expect(() => readPart10(deflated.subarray(0, -20))).toThrow(expect.objectContaining({ code: 'dicom-truncated' }));
+  });
+
+  it('a data set that inflates beyond the limit is dicom-too-large', () => {
+    const file = Buffer.from(filmBytes({}, '1.2.840.10008.1.2.1.99'));
+    const megabyte = deflateRawSync(Buffer.alloc(1024 * 1024), { finishFlush: constants.Z_FULL_FLUSH });
+    const bomb = Buffer.concat([file.subarray(0, metaEnd(file)), ...Array<Buffer>(300).fill(megabyte)]);
+    expect(bomb.length).toBeLessThan(400_000);
+    expect(() => readPart10(bomb)).toThrow(expect.objectContaining({ code: 'dicom-too-large' }));
   });
 
   it('leaves the bytes it was given as they are', async () => {
