@@ -7,13 +7,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import cors from 'cors';
 import express from 'express';
+import { type Listening, listen } from '#src/listen.ts';
 import { type Authorization, openAuthorization } from './authorization/authorization.ts';
 import { type Archive, openArchive } from './dicomweb/archive.ts';
 import { renderPicture } from './dicomweb/rendered.ts';
 import { dicomwebRouter } from './dicomweb/router.ts';
 import { type LoadedFile, loadFiles } from './fhir/files.ts';
 import { type FhirServer, openFhirServer } from './fhir/server.ts';
-import { type Listening, listen } from './listen.ts';
 import { sandboxUserBundle, sandboxUserId } from './user.ts';
 
 export interface SandboxOptions {

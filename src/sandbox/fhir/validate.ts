@@ -55,10 +55,10 @@ function structureFaults(resource: Resource): readonly OperationOutcomeIssue[] {
   }
 }
 
-/** Medplum knows the type of a reference from `Type/id` alone; what points elsewhere is not a wrong target. */
+/** Medplum takes what stands before the first slash for the target's type; of a URL or URN that is none, so nothing is known. */
 function isUnknownTarget(issue: OperationOutcomeIssue): boolean {
   const found = /^Invalid reference: got "([^"]*)"/.exec(issue.details?.text ?? '')?.[1];
-  return found !== undefined && !/^[A-Z][A-Za-z]+\/[A-Za-z0-9.-]{1,64}/.test(found);
+  return found !== undefined && !/^[A-Z][A-Za-z]+$/.test(found);
 }
 
 function narrativeFaults(resource: Resource): OperationOutcomeIssue[] {
@@ -68,6 +68,13 @@ function narrativeFaults(resource: Resource): OperationOutcomeIssue[] {
   return fault === null
     ? []
     : [{ severity: 'error', code: 'invariant', diagnostics: `narrative: ${fault}`, expression: [`${resource.resourceType}.text.div`] }];
+}
+
+/** Medplum says what is wrong in `details`, and where only in `expression`. */
+function wordsOf(issue: OperationOutcomeIssue): string {
+  const [where] = issue.expression ?? [];
+  const text = issue.details?.text ?? issue.diagnostics ?? 'invalid';
+  return where === undefined || text.includes(where) ? text : `${where}: ${text}`;
 }
 
 /**
@@ -87,9 +94,7 @@ export function checkResource(type: ServedType, body: unknown): Resource {
     ...structureFaults(resource).filter((issue) => !isUnknownTarget(issue)),
     ...bindingFaults(bindings, resource),
     ...narrativeFaults(resource),
-  ].map(
-    (issue): OperationOutcomeIssue => ({ ...issue, severity: 'error', diagnostics: issue.details?.text ?? issue.diagnostics ?? 'invalid' }),
-  );
+  ].map((issue): OperationOutcomeIssue => ({ ...issue, severity: 'error', diagnostics: wordsOf(issue) }));
   if (issues.length > 0) throw FhirRefusal.of(422, issues);
   return resource;
 }

@@ -1,0 +1,50 @@
+/** The phantoms of the sandbox, written once into the data folder: films as DICOM, histories as one FHIR transaction, the truth beside them. */
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hospitalBundle, makeHospital } from '#phantom/hospital.ts';
+
+export interface HospitalFiles {
+  readonly dicomFolder: string;
+  readonly fhirFile: string;
+  /** Patient id -> what this patient is there to show. */
+  readonly cases: Readonly<Record<string, string>>;
+}
+
+/** Seed of the sandbox's patients; any other would do. */
+const seed = 'sandbox';
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    // Absent is what is asked here.
+    return false;
+  }
+}
+
+/** Writes the hospital of the day below `folder`, or takes the one of an earlier start of the same day. */
+export async function writeHospital(folder: string, now: Date): Promise<HospitalFiles> {
+  const day = now.toISOString().slice(0, 10);
+  const place = join(folder, `hospital-${day}`);
+  const hospital = makeHospital({ seed: `${seed}-${day}`, now });
+  const files: HospitalFiles = {
+    dicomFolder: join(place, 'dicom'),
+    fhirFile: join(place, 'fhir.json'),
+    cases: Object.fromEntries(hospital.patients.map(({ person, shows }) => [person.id, shows])),
+  };
+  if (await exists(place)) return files;
+  const half = `${place}.half`;
+  await rm(half, { recursive: true, force: true });
+  for (const { path, bytes } of hospital.patients.flatMap((patient) => patient.files)) {
+    const target = join(half, 'dicom', path);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, bytes);
+  }
+  await writeFile(join(half, 'fhir.json'), JSON.stringify(hospitalBundle(hospital)));
+  const truth = hospital.patients.flatMap(({ person, truth: one }) => (one === null ? [] : [{ patient: person.id, ...one }]));
+  await writeFile(join(half, 'truth.json'), JSON.stringify(truth, null, 2));
+  // The rename is last, so that a start that was interrupted is repeated.
+  await rename(half, place);
+  return files;
+}
