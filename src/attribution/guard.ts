@@ -42,7 +42,7 @@ export function wrongSide({ text }: Statement, { side, regions }: GuardContext):
 }
 
 const comparing =
-  /\b(compar(?:ed|ison)|prior|previous(?:ly)?|earlier (?:film|study|exam)|interval|unchanged|stable|no (?:significant )?change|new|newly|again|re-?demonstrat\w+|persist\w*|increas\w+|decreas\w+|larger|smaller|worse\w*|improv\w+|progress\w*|resolv\w+|no longer|since)\b/i;
+  /\b(compar(?:ed|ison)|prior|previous(?:ly)?|earlier (?:film|study|exam)|interval|unchanged|stable|no (?:significant )?change|new|newly|again|re-?demonstrat\w+|persist\w*|increas\w+|decreas\w+|larger|smaller|worse\w*|improv\w+|progress\w*|resolv\w+|no longer|since|the same (?:size|as)|(?:there|than|as) before)\b/i;
 const saysNoPrior =
   /\bno\b[^.]*\b(?:priors?|previous|comparisons?|earlier)\b|\b(?:priors?|previous|comparisons?|earlier)\b[^.]*\b(?:not|none|unavailable|cannot|impossible)\b|^none\b/i;
 

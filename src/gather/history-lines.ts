@@ -26,6 +26,13 @@ function plain(words: string): string {
   return words.replace(/\s*\((disorder|finding|situation|procedure|regime\/therapy|event|observable entity)\)$/i, '').trim();
 }
 
+/** "Creatinine [Mass/volume] in Serum or Plasma" -> "Creatinine": LOINC's property and specimen are understood. */
+function shortTest(words: string): string {
+  return words
+    .replace(/\p{Cf}/gu, '')
+    .replace(/(?<=\S)\s*\[(?:mass|moles|#|units|volume fraction|enzymatic)[^\]]*\](?: (?:in|by) .*)?$/i, '');
+}
+
 export function condition(one: forms.ConditionResource, regions: readonly string[]): Line | null {
   const words = forms.wordsOf(one.code);
   if (words === null || settled.some((code) => forms.hasCode(one.verificationStatus, code))) return null;
@@ -101,7 +108,7 @@ export function result(one: forms.ObservationResource, today: string): Line | nu
   const flag = one.interpretation.flatMap(({ coding }) => coding.flatMap(({ code }) => code ?? [])).find((code) => code !== 'N');
   return {
     kind: 'result',
-    text: `${words} ${value}${flag === undefined ? '' : ` (${flag})`}`,
+    text: `${shortTest(words)} ${value}${flag === undefined ? '' : ` (${flag})`}`,
     date,
     source: `Observation/${one.id}`,
     weight: flag === undefined ? 0 : 1,

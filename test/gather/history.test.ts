@@ -112,6 +112,9 @@ describe('results', () => {
     const { items } = history(observation('1', 'Creatinine', 1.123456789, '2026-10-01'), observation('2', 'Creatinine', 2, '2026-01-01'));
     expect(items).toEqual([{ kind: 'result', text: 'Creatinine 1.12346 mg/dL', date: '2026-10-01', source: 'Observation/1' }]);
   });
+  test('are named without property and specimen', () => {
+    expect(texts(observation('1', 'Hemoglobin [Mass/volume] in Blood', 15, '2026-10-01'))).toEqual(['Hemoglobin 15 mg/dL']);
+  });
   test('flagged ones come first', () => {
     const high = { interpretation: [status('H')] };
     expect(texts(observation('1', 'Creatinine', 1, '2026-10-02'), observation('2', 'Troponin I', 9, '2026-10-01', high))).toEqual([
