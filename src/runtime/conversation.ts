@@ -18,11 +18,14 @@ export interface Conversation {
    * @throws answer-empty, answer-repeats, prompt-too-long, too-many-images, not-finite
    */
   ask(request: AskRequest, onText: (text: string) => void): Promise<AskReply>;
-  /** @throws not-found for a prompt that was released or asked of another process */
+  /** @throws engine-died for a prompt of a process before this one, not-found for one that was released or is long past */
   score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]>;
   release(promptId: string): void;
   close(): Promise<void>;
 }
+
+/** Prompts that are kept for scoring; a caller that forgets to release must not fill the memory. */
+const MOST_HELD = 16;
 
 interface Held {
   readonly prepared: Prepared;
@@ -92,15 +95,19 @@ class BundleConversation implements Conversation {
     this.#asked++;
     const promptId = `${process.pid}-${this.#asked}`;
     this.#held.set(promptId, { prepared, tokens: generated.tokens });
+    const [oldest] = this.#held.keys();
+    if (this.#held.size > MOST_HELD && oldest !== undefined) this.#held.delete(oldest);
     return { answer, promptId, promptText: encoded.text, inputIds: encoded.inputIds };
   }
 
   async score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
     const held = this.#held.get(promptId);
     if (held === undefined) {
-      throw new WetreadError('not-found', `the engine holds no prompt ${promptId}`, {
-        hint: 'the engine was started anew or the prompt was released: ask again',
-      });
+      const hint = 'ask again';
+      if (!promptId.startsWith(`${process.pid}-`)) {
+        throw new WetreadError('engine-died', `prompt ${promptId} was lost with the engine's process`, { hint });
+      }
+      throw new WetreadError('not-found', `the engine no longer holds prompt ${promptId}`, { hint });
     }
     this.#dropCaches(held.prepared);
     return await this.#engine.score(held.prepared, held.tokens, keep, nullImage);

@@ -37,7 +37,7 @@ export interface Device {
   /**
    * Log-probability (natural log) of each token of the prompt's answer, with the images where keep is false nulled in place.
    *
-   * @throws not-found when the prompt was released or its process was replaced; engine-timeout, engine-died
+   * @throws engine-died, also when the prompt was lost with an earlier process; engine-timeout; not-found when the prompt was released
    */
   score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]>;
   /** Forgets a prompt; unknown ones are no error. */

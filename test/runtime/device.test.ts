@@ -1,8 +1,10 @@
 /** The engine in its own process, on a random bundle made by our own importer. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { PromptPart, RawImage } from '#domain/answer.ts';
 import { makeRandomBundle } from '#model/random.ts';
 import { type Device, startDevice } from '#runtime/device.ts';
@@ -85,7 +87,7 @@ describe('an engine process', () => {
     expect(new Set(answers.map(({ promptId }) => promptId)).size).toBe(3);
   });
 
-  test('a process that is killed in the middle is engine-died; the next call starts a new one and old prompts are not-found', async () => {
+  test('a process that is killed in the middle is engine-died; the next call starts a new one, and old prompts are lost with it', async () => {
     const { promptId } = await device.ask(request);
     const pid = await device.processId();
     expect(pid).not.toBeNull();
@@ -97,7 +99,7 @@ describe('an engine process', () => {
     await expect(asked).rejects.toMatchObject({ code: 'engine-died' });
     expect((await device.ask(request)).answer.text).not.toBe('');
     expect(await device.processId()).not.toBe(pid);
-    await expect(device.score(promptId, [true, true], 'black')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(device.score(promptId, [true, true], 'black')).rejects.toMatchObject({ code: 'engine-died' });
   });
 
   test('auto ends on a provider that computes rightly and says why not on the others', async () => {
@@ -118,6 +120,17 @@ test('a process that falls silent is engine-timeout, is ended, and is replaced a
   expect((await device.ask(request)).answer.text).not.toBe('');
   expect(() => process.kill(pid, 0)).toThrow();
   await device.close();
+});
+
+test('when the service is killed, its engine ends by itself', async () => {
+  const service = fork(join(import.meta.dirname, 'service-process.ts'), [bundleDir], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    execArgv: [],
+  });
+  const [engine] = await once(service, 'message');
+  expect(() => process.kill(engine, 0)).not.toThrow();
+  service.kill('SIGKILL');
+  await vi.waitFor(() => expect(() => process.kill(engine, 0)).toThrow(), { timeout: 20_000, interval: 50 });
 });
 
 test('a closed engine refuses calls and leaves no process', async () => {
