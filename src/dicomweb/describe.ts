@@ -48,7 +48,7 @@ export const studyFields = [
 export const seriesFields = [tags.seriesDescription, tags.bodyPart, tags.laterality, tags.seriesNumber];
 export const instanceFields = [tags.numberOfFrames, tags.instanceNumber];
 
-export function identityOf(hit: Dataset, defaultIssuer: string | null): Identity {
+function identityOf(hit: Dataset, defaultIssuer: string | null): Identity {
   const value = textAt(hit, tags.patientId);
   return {
     identifiers: value === null ? [] : [{ system: textAt(hit, tags.issuer) ?? defaultIssuer, value }],

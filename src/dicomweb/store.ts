@@ -28,7 +28,7 @@ const warningReason = '00081196';
 const duplicates = new Set([273, 45070]);
 
 /** FailureReason in words. */
-export function reasonWords(reason: number | null): string {
+function reasonWords(reason: number | null): string {
   if (reason === null) return 'no reason given';
   const hex = `${reason.toString(16).toUpperCase().padStart(4, '0')}H`;
   if (reason === 272) return `processing failure (${hex})`;

@@ -82,7 +82,7 @@ const capability = z.looseObject({
 });
 
 /** `Type/id` of a Location that may be relative, absolute, or end in /_history/n. */
-export function referenceOfLocation(location: string | null | undefined): string | null {
+function referenceOfLocation(location: string | null | undefined): string | null {
   const found = /([A-Z][A-Za-z]+\/[A-Za-z0-9.-]+)(?:\/_history\/[^/]+)?\/?$/.exec(location ?? '');
   return found?.[1] ?? null;
 }

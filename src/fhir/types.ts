@@ -9,17 +9,17 @@
 import { z } from 'zod';
 
 const strings = z.array(z.string()).optional();
-export const coding = z.looseObject({ system: z.string().optional(), code: z.string().optional(), display: z.string().optional() });
-export const concept = z.looseObject({ coding: z.array(coding).optional(), text: z.string().optional() });
+const coding = z.looseObject({ system: z.string().optional(), code: z.string().optional(), display: z.string().optional() });
+const concept = z.looseObject({ coding: z.array(coding).optional(), text: z.string().optional() });
 const concepts = z.array(concept).optional();
-export const identifier = z.looseObject({
+const identifier = z.looseObject({
   use: z.string().optional(),
   type: concept.optional(),
   system: z.string().optional(),
   value: z.string().optional(),
 });
 const identifiers = z.array(identifier).optional();
-export const reference = z.looseObject({
+const reference = z.looseObject({
   reference: z.string().optional(),
   type: z.string().optional(),
   identifier: identifier.optional(),
@@ -29,7 +29,7 @@ const references = z.array(reference).optional();
 const period = z.looseObject({ start: z.string().optional(), end: z.string().optional() });
 const quantity = z.looseObject({ value: z.number().optional(), unit: z.string().optional(), code: z.string().optional() });
 const annotation = z.looseObject({ text: z.string() });
-export const attachment = z.looseObject({
+const attachment = z.looseObject({
   contentType: z.string().optional(),
   data: z.string().optional(),
   url: z.string().optional(),
@@ -65,7 +65,7 @@ const observed = {
   dataAbsentReason: concept.optional(),
 };
 
-export const patient = form('Patient', {
+const patient = form('Patient', {
   identifier: identifiers,
   active: z.boolean().optional(),
   name: z
@@ -76,7 +76,7 @@ export const patient = form('Patient', {
   link: z.array(z.looseObject({ other: reference, type: z.string() })).optional(),
 });
 
-export const imagingStudy = form('ImagingStudy', {
+const imagingStudy = form('ImagingStudy', {
   identifier: identifiers,
   status: z.string().optional(),
   modality: z.array(coding).optional(),
@@ -107,7 +107,7 @@ export const imagingStudy = form('ImagingStudy', {
     .optional(),
 });
 
-export const serviceRequest = form('ServiceRequest', {
+const serviceRequest = form('ServiceRequest', {
   identifier: identifiers,
   requisition: identifier.optional(),
   basedOn: references,
@@ -131,7 +131,7 @@ export const serviceRequest = form('ServiceRequest', {
   note: z.array(annotation).optional(),
 });
 
-export const diagnosticReport = form('DiagnosticReport', {
+const diagnosticReport = form('DiagnosticReport', {
   identifier: identifiers,
   basedOn: references,
   status: z.string(),
@@ -152,7 +152,7 @@ export const diagnosticReport = form('DiagnosticReport', {
   presentedForm: z.array(attachment).optional(),
 });
 
-export const condition = form('Condition', {
+const condition = form('Condition', {
   clinicalStatus: concept.optional(),
   verificationStatus: concept.optional(),
   category: concepts,
@@ -168,7 +168,7 @@ export const condition = form('Condition', {
   recordedDate: z.string().optional(),
 });
 
-export const medicationRequest = form('MedicationRequest', {
+const medicationRequest = form('MedicationRequest', {
   status: z.string().optional(),
   intent: z.string().optional(),
   medicationCodeableConcept: concept.optional(),
@@ -179,9 +179,9 @@ export const medicationRequest = form('MedicationRequest', {
   dosageInstruction: z.array(z.looseObject({ text: z.string().optional() })).optional(),
 });
 
-export const medication = form('Medication', { code: concept.optional() });
+const medication = form('Medication', { code: concept.optional() });
 
-export const allergyIntolerance = form('AllergyIntolerance', {
+const allergyIntolerance = form('AllergyIntolerance', {
   clinicalStatus: concept.optional(),
   verificationStatus: concept.optional(),
   type: z.string().optional(),
@@ -193,7 +193,7 @@ export const allergyIntolerance = form('AllergyIntolerance', {
   reaction: z.array(z.looseObject({ substance: concept.optional(), manifestation: concepts, severity: z.string().optional() })).optional(),
 });
 
-export const observation = form('Observation', {
+const observation = form('Observation', {
   identifier: identifiers,
   basedOn: references,
   status: z.string(),
@@ -211,7 +211,7 @@ export const observation = form('Observation', {
   component: z.array(z.looseObject({ code: concept, ...observed })).optional(),
 });
 
-export const procedure = form('Procedure', {
+const procedure = form('Procedure', {
   status: z.string().optional(),
   code: concept.optional(),
   subject: reference,
@@ -220,7 +220,7 @@ export const procedure = form('Procedure', {
   bodySite: concepts,
 });
 
-export const encounter = form('Encounter', {
+const encounter = form('Encounter', {
   status: z.string().optional(),
   class: coding.optional(),
   subject: reference.optional(),
@@ -228,15 +228,15 @@ export const encounter = form('Encounter', {
   reasonCode: concepts,
 });
 
-export const practitioner = form('Practitioner', { identifier: identifiers, name: patient.shape.name });
+const practitioner = form('Practitioner', { identifier: identifiers, name: patient.shape.name });
 
-export const practitionerRole = form('PractitionerRole', {
+const practitionerRole = form('PractitionerRole', {
   active: z.boolean().optional(),
   practitioner: reference.optional(),
   code: concepts,
 });
 
-export const endpoint = form('Endpoint', {
+const endpoint = form('Endpoint', {
   status: z.string().optional(),
   connectionType: coding.optional(),
   payloadType: concepts,
@@ -244,11 +244,11 @@ export const endpoint = form('Endpoint', {
 });
 
 /** What wetread wrote and reads back. */
-export const media = form('Media', { identifier: identifiers, status: z.string().optional(), subject: reference.optional() });
-export const device = form('Device', { identifier: identifiers, status: z.string().optional() });
-export const provenance = form('Provenance', { target: references, recorded: z.string().optional() });
+const media = form('Media', { identifier: identifiers, status: z.string().optional(), subject: reference.optional() });
+const device = form('Device', { identifier: identifiers, status: z.string().optional() });
+const provenance = form('Provenance', { target: references, recorded: z.string().optional() });
 
-export const issue = z.looseObject({
+const issue = z.looseObject({
   severity: z.string().optional(),
   code: z.string().optional(),
   details: concept.optional(),

@@ -11,7 +11,7 @@ const path = z.string().min(1);
 const milliseconds = z.int().min(1).max(3_600_000);
 
 /** Where a secret is: an environment variable or a file. */
-export const secret = z
+const secret = z
   .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: path })])
   .describe('A secret by name: {"env": "NAME"} or {"file": "path"}. The file is read without its last line break.');
 
@@ -187,8 +187,6 @@ export const siteForm = z.strictObject({
   limits,
 });
 
-/** The site file as written. */
-export type SiteInput = z.input<typeof siteForm>;
 /** With defaults, secrets still by name. */
 export type SiteFile = z.output<typeof siteForm>;
 

@@ -189,6 +189,8 @@ describe('search', () => {
     const found = await client.search('ImagingStudy', [['patient', 'p1']], { maxPages: 3 });
     expect(found).toMatchObject({ complete: false });
     expect(server.asked).toHaveLength(3);
+    expect(await client.search('ImagingStudy', [['patient', 'p1']], { maxEntries: 2 })).toMatchObject({ complete: false });
+    expect(server.asked).toHaveLength(5);
   });
 
   test('an error on a later page is an error, not a shorter list', async () => {
