@@ -77,7 +77,10 @@ export type Gathered =
       readonly evidence: Evidence;
       /** Name of the bundle that reads the subject. */
       readonly bundle: string;
-      /** Orders of the subject on the FHIR server: ImagingStudy.basedOn, and the signed order when the study carries its accession number. */
+      /**
+       * Orders of the subject: ImagingStudy.basedOn, and the signed order when the study carries its accession number. The id of a draft
+       * order may be temporary, so whoever writes it confirms first that the FHIR server has that order.
+       */
       readonly basedOn: readonly string[];
       readonly conflicts: readonly Refused[];
     }
@@ -197,9 +200,8 @@ function draftOf(subject: Candidate, bundle: IntendedUse, { sorted, history, com
   };
 }
 
-/** A draft order has a temporary id, which must not be written; it is left to the ImagingStudy to name it later. */
 function basedOnOf({ study, ordered }: Candidate, order: Order): readonly string[] {
-  return [...new Set([...study.basedOn, ...(ordered && order.status !== 'draft' ? [order.reference] : [])])];
+  return [...new Set([...study.basedOn, ...(ordered ? [order.reference] : [])])];
 }
 
 /** The conflicting study that stops everything: it ranks before the subject, or nothing else could be used. */

@@ -32,7 +32,7 @@ const defaults = {
     currentImage: 'Current {modality}, {region} {view}, {date}: ',
     priorImage: 'Prior {modality}, {region} {view}, {date} ({days} days earlier): ',
   },
-  afterImage: '\n',
+  afterImage: '',
   task: 'Write the findings, the comparison with the prior and the impression.',
 } as const;
 
@@ -61,6 +61,7 @@ export const wordingSchema = z.object({
       priorImage: label('priorImage'),
     })
     .default({ ...defaults.labels }),
+  /** Behind an image, beyond what the family's template puts there (llava: a line end). */
   afterImage: z.string().default(defaults.afterImage),
   task: z.string().min(1).default(defaults.task),
 });

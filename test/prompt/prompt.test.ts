@@ -28,9 +28,10 @@ function build(changes: Partial<PromptRequest> = {}, history: readonly HistoryIt
   });
 }
 
+/** The llava family puts a line end behind every placeholder (families/llava/prompt.ts). */
 function written(segments: readonly Segment[]): string {
   return partsOf(segments)
-    .map((part) => (part.kind === 'text' ? part.text : '<image>'))
+    .map((part) => (part.kind === 'text' ? part.text : '<image>\n'))
     .join('');
 }
 
