@@ -187,6 +187,8 @@ export const siteForm = z.strictObject({
   limits,
 });
 
+/** The site file as written. */
+export type SiteInput = z.input<typeof siteForm>;
 /** With defaults, secrets still by name. */
 export type SiteFile = z.output<typeof siteForm>;
 
