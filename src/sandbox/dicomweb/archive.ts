@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { codeOf, WetreadError } from '#domain/errors.ts';
 import { attributes } from './attributes.ts';
 import { type JsonDataSet, jsonOf, parseDataSet } from './dataset-json.ts';
@@ -25,10 +25,12 @@ export interface Stored {
 export interface Archive {
   /** In the order in which they were found. */
   all(): readonly Stored[];
-  byUid(instance: string): Stored | null;
   bytes(stored: Stored): Promise<Buffer>;
-  /** Writes bytes that `describe` accepted under a new SOP Instance UID. */
-  add(described: Described, bytes: Uint8Array): Promise<Stored>;
+  /**
+   * Writes bytes that `describe` accepted, one instance after the other. What is there stays: the same bytes are a success,
+   * others are not (null).
+   */
+  add(described: Described, bytes: Uint8Array): Promise<Stored | null>;
   /** Files that could not be indexed, with the reason. */
   readonly refused: readonly { readonly path: string; readonly reason: string }[];
 }
@@ -58,6 +60,20 @@ export function describe(bytes: Uint8Array): Described {
   };
 }
 
+/** Aside, synced, renamed: a reader finds the whole file or none. */
+async function writeWhole(storeFolder: string, path: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const aside = join(storeFolder, `.${randomUUID()}`);
+  const file = await open(aside, 'wx');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(aside, path);
+}
+
 /** @param folders read at start; the last one is written to and made if it is missing */
 export async function openArchive(folders: readonly string[], storeFolder: string): Promise<Archive> {
   const instances = new Map<string, Stored>();
@@ -77,27 +93,29 @@ export async function openArchive(folders: readonly string[], storeFolder: strin
       }
     }
   }
+  async function write(described: Described, bytes: Uint8Array): Promise<Stored | null> {
+    const present = instances.get(described.instance);
+    if (present !== undefined) return (await readFile(present.path)).equals(bytes) ? present : null;
+    const path = join(storeFolder, described.study, described.series, `${described.instance}.dcm`);
+    await writeWhole(storeFolder, path, bytes);
+    const stored = { ...described, path };
+    instances.set(described.instance, stored);
+    return stored;
+  }
+
+  // One at a time, so that of two parallel stores of a UID the second one finds the first.
+  let last: Promise<unknown> = Promise.resolve();
   return {
     refused,
     all: () => [...instances.values()],
-    byUid: (instance) => instances.get(instance) ?? null,
     bytes: (stored) => readFile(stored.path),
-    async add(described, bytes) {
-      const folder = join(storeFolder, described.study, described.series);
-      const path = join(folder, `${described.instance}.dcm`);
-      await mkdir(folder, { recursive: true });
-      const aside = join(storeFolder, `.${randomUUID()}`);
-      const file = await open(aside, 'wx');
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(aside, path);
-      const stored = { ...described, path };
-      instances.set(described.instance, stored);
-      return stored;
+    add(described, bytes) {
+      const next = last.then(
+        () => write(described, bytes),
+        () => write(described, bytes),
+      );
+      last = next;
+      return next;
     },
   };
 }

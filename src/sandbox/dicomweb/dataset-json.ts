@@ -94,7 +94,7 @@ function textValues(dataSet: DataSet, element: Element, vr: string, charsets: re
   return values.map((value) => {
     if (value === '') return null;
     if (vr === 'PN') return personName(value);
-    if ((vr === 'DS' || vr === 'IS') && Number.isFinite(Number(value))) return Number(value);
+    if ((vr === 'DS' || vr === 'IS') && Number.isFinite(Number(value))) return Number(value) + 0; // JSON has no -0
     return value;
   });
 }

@@ -37,10 +37,8 @@ async function storePart(archive: Archive, bytes: Uint8Array, study: string | nu
   }
   const { sopClass, instance } = described;
   if (study !== null && described.study !== study) return { failure: { sopClass, instance, reason: reasons.mismatch } };
-  const present = archive.byUid(instance);
-  if (present === null) return { stored: await archive.add(described, bytes) };
-  if ((await archive.bytes(present)).equals(bytes)) return { stored: present };
-  return { failure: { sopClass, instance, reason: reasons.duplicate } };
+  const stored = await archive.add(described, bytes);
+  return stored === null ? { failure: { sopClass, instance, reason: reasons.duplicate } } : { stored };
 }
 
 const text = (vr: string, value: string | number | null) => (value === null ? { vr } : { vr, Value: [value] });

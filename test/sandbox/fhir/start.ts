@@ -4,7 +4,7 @@ import express from 'express';
 import supertest from 'supertest';
 import type { Grant } from '#sandbox/fhir/access.ts';
 import { type FhirServer, openFhirServer } from '#sandbox/fhir/server.ts';
-import { listen } from '#sandbox/listen.ts';
+import { listen } from '#src/listen.ts';
 
 export interface TestServer {
   readonly base: string;
