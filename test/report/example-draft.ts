@@ -54,7 +54,7 @@ function film(image: ImageRef, date: string, accession: string, imagingStudy: st
   };
 }
 
-const images: readonly DraftImage[] = [
+export const exampleImages: readonly [DraftImage, DraftImage] = [
   image(currentRef, '2026-11-24', 'image 1: today, PA', false),
   image(priorRef, '2026-08-02', 'image 2: prior, PA', true),
 ];
@@ -180,7 +180,7 @@ export const exampleDraft: Draft = {
   basedOn: ['ServiceRequest/chest-order'],
   encounter: 'Encounter/ward-visit',
   reportCode: { system: 'http://loinc.org', code: '24648-8', display: 'XR Chest PA upright' },
-  images,
+  images: exampleImages,
   history: [
     { kind: 'reason', text: 'Cough and shortness of breath', date: '2026-11-24', source: 'ServiceRequest/chest-order' },
     { kind: 'problem', text: 'Heart failure', date: '2024-02-01', source: 'Condition/heart-failure' },

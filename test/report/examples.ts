@@ -14,14 +14,57 @@ import { conflictCard, draftCard, preparingCard, quotedCard, suggestionUuid, uns
 import { draftTransaction, suggestionActions } from '#report/diagnostic-report.ts';
 import { outcomeOf } from '#report/outcome.ts';
 import { draftProvenance } from '#report/provenance.ts';
-import { exampleDraft, writeOptions } from './example-draft.ts';
+import { exampleDraft, exampleImages, writeOptions } from './example-draft.ts';
 
 export const projectRoot = resolve(import.meta.dirname, '../..');
 
 const role = 'http://hospital.example/roles|radiologist';
 const link = { url: 'https://wetread.hospital.example/launch', type: 'smart', appContext: 'k3v0Zc1bq8' } as const;
 const reader = { role, link };
+const [firstImage] = exampleImages;
 const stampedDraft: Draft = { ...exampleDraft, model: { ...exampleDraft.model, stamped: 'test' } };
+
+/** As little as a draft can know: no order, encounter, prior, date, ImagingStudy or scoring, and a frame of a modality without a code. */
+const bareDraft: Draft = {
+  ...exampleDraft,
+  subject: {
+    ...exampleDraft.subject,
+    study: { ...exampleDraft.subject.study, imagingStudy: null, date: null, time: null, description: null, modalities: ['OT'] },
+  },
+  priors: [],
+  quoted: [],
+  history: [],
+  basedOn: [],
+  encounter: null,
+  reportCode: null,
+  images: [{ ...firstImage, modality: 'OT', date: null, seriesNumber: null, instanceNumber: null, ref: { ...firstImage.ref, frame: 3 } }],
+  statements: [
+    {
+      number: 1,
+      section: 'findings',
+      text: 'Nothing else is known.',
+      dependence: 'not-attributed',
+      citations: [],
+      support: null,
+      calibrated: false,
+      holds: [],
+    },
+    {
+      number: 2,
+      section: 'findings',
+      text: 'There is a line.',
+      dependence: 'depends',
+      citations: [{ image: 1, ref: { ...firstImage.ref, frame: 3 }, share: null }],
+      support: 0.2,
+      calibrated: false,
+      holds: [],
+    },
+  ],
+  attribution: { method: 'none', nulls: [], line: 'Images were not removed one by one for this draft; no sentence is attributed.' },
+  model: { ...exampleDraft.model, manufacturer: null, license: null },
+  leftOut: [],
+  warnings: [],
+};
 
 /** Path relative to the project -> content of every example. */
 export function examples(): ReadonlyMap<string, unknown> {
@@ -44,6 +87,10 @@ function fhirExamples(): readonly (readonly [string, unknown])[] {
     [
       'fhir-profiles/examples/bundle-transaction-test-model.json',
       draftTransaction(stampedDraft, { ...writeOptions, imageRoot: null, organization: null }),
+    ],
+    [
+      'fhir-profiles/examples/bundle-transaction-bare.json',
+      draftTransaction(bareDraft, { ...writeOptions, imageRoot: null, organization: null }),
     ],
     ['fhir-profiles/examples/provenance-written.json', writtenProvenance()],
     [

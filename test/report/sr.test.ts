@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { writePart10 } from '#dicom/write.ts';
 import type { Draft } from '#domain/draft.ts';
@@ -133,6 +134,38 @@ describe.skipIf(!available('dciodvfy'))('dciodvfy finds no error in', () => {
       PatientID: 'WR-0001',
     });
     expect(errorsOf(encoded(exampleDraft, dirty))).toEqual([]);
+  });
+
+  test('a report of any headers and any words, since what does not fit is emptied', () => {
+    const value = fc.option(
+      fc.oneof(
+        // One byte a character: dciodvfy counts bytes where PS3.5 6.2 counts characters.
+        fc.string({ unit: 'binary-ascii', maxLength: 80 }),
+        fc.string({ unit: fc.constantFrom('A', '^', '=', '\\', ' ', '\u0000', '\u001b', '1'), maxLength: 80 }),
+        fc.constantFrom('20260230', '19580314', '081500', '2400', '0815', 'M', 'F', 'O', '+0100', '-0000', '+9900'),
+      ),
+    );
+    const headers = fc.record({
+      studyInstanceUid: fc.constant(exampleHeader.studyInstanceUid),
+      patientName: value,
+      patientId: value,
+      issuerOfPatientId: value,
+      patientBirthDate: value,
+      patientSex: value,
+      studyDate: value,
+      studyTime: value,
+      studyId: value,
+      accessionNumber: value,
+      referringPhysicianName: value,
+      timezoneOffsetFromUtc: value,
+    });
+    fc.assert(
+      fc.property(headers, fc.string({ unit: 'binary', maxLength: 200 }), (header, text) => {
+        const statements = exampleDraft.statements.map((statement) => ({ ...statement, text: `x${text}` }));
+        expect(errorsOf(encoded({ ...exampleDraft, statements, model: { ...exampleDraft.model, name: `m${text}` } }, header))).toEqual([]);
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test('a report of a study that says nothing about its patient', () => {
