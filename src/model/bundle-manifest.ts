@@ -49,7 +49,7 @@ export const wordingSchema = z.strictObject({
 });
 
 /** What surrounds the message, and whether the tokenizer adds its own tokens (BOS) around it. */
-export const templateSchema = z.strictObject({
+const templateSchema = z.strictObject({
   name: text,
   before: z.string(),
   after: z.string(),
@@ -63,7 +63,7 @@ export type Template = z.infer<typeof templateSchema>;
  * `expand`: the placeholder is one token of the vocabulary, repeated once per visual token (HF). `splice`: text is tokenised piece by piece
  * and the id, which is no token, stands for an image between two pieces (original form, -200).
  */
-export const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice']), text, id: z.int() });
+const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice']), text, id: z.int() });
 
 export const attributionSchema = z.strictObject({
   /** Support per token, natural log, above which an image may be cited; null = not calibrated. */

@@ -26,7 +26,7 @@ export const metadataSchema = z.strictObject({
 });
 export type Metadata = z.infer<typeof metadataSchema>;
 
-export const metadataFile = 'wetread.json';
+const metadataFile = 'wetread.json';
 
 /** Metadata of a checkpoint folder with the importer's own on top. @throws import-option-missing when wetread.json is malformed */
 export async function readMetadata(folder: string, own: Metadata): Promise<Metadata> {

@@ -7,7 +7,7 @@ import { WetreadError } from '#domain/errors.ts';
 const numbers = z.array(z.number());
 const table = z.record(z.string().regex(/^[01]+$/), z.number());
 
-export const caseSchema = z.looseObject({ family: z.string() });
+const caseSchema = z.looseObject({ family: z.string() });
 
 export const llavaCaseSchema = z.looseObject({
   segments: z.array(z.union([z.strictObject({ text: z.string() }), z.strictObject({ image: z.string() })])),

@@ -18,7 +18,7 @@ export const columns = [
 export type Column = (typeof columns)[number];
 
 /** `unsupported`: a family that this version does not claim; it is neither checked nor a miss. */
-export type Verdict = 'ok' | 'MISS' | 'unsupported';
+type Verdict = 'ok' | 'MISS' | 'unsupported';
 
 export interface Row {
   /** Path of the case below the golden folder. */

@@ -1,9 +1,9 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compareClose, compareExact } from '#src/parity/compare.ts';
-import { keepOneIn, leaveOneOut, shapley } from '#src/parity/games.ts';
-import { parityTable, runParity } from '#src/parity/parity.ts';
+import { compareClose, compareExact } from '#parity/compare.ts';
+import { keepOneIn, leaveOneOut, shapley } from '#parity/games.ts';
+import { parityTable, runParity } from '#parity/parity.ts';
 import { golden, temporaryFolder } from '../model/folder.ts';
 import { available, sharedPath } from '../setup/require.ts';
 

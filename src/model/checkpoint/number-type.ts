@@ -5,8 +5,7 @@
 import { WetreadError } from '#domain/errors.ts';
 
 /** Number types by their safetensors names. */
-export const numberTypes = ['F64', 'F32', 'F16', 'BF16', 'I64', 'I32', 'I16', 'I8', 'U8', 'BOOL'] as const;
-export type NumberType = (typeof numberTypes)[number];
+export type NumberType = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U8' | 'BOOL';
 
 export const bytesOf: Readonly<Record<NumberType, number>> = {
   F64: 8,

@@ -28,7 +28,7 @@ export function grayTo8Bit(width: number, height: number, values: Uint16Array, r
 }
 
 /** Hounsfield units [low, high] of MedGemma's red, green and blue. */
-export const ctWindows: readonly (readonly [number, number])[] = [
+const ctWindows: readonly (readonly [number, number])[] = [
   [-1024, 1024],
   [-135, 215],
   [0, 80],

@@ -17,7 +17,7 @@ const vicunaSystem =
 const plain = { strip: false, specialTokens: true } as const;
 
 /** What stands before and after the message, exactly. */
-export const templates: readonly Template[] = [
+const templates: readonly Template[] = [
   { name: 'raw', before: '', after: '', ...plain },
   { name: 'vicuna_v1', before: `${vicunaSystem} USER: `, after: ' ASSISTANT:', ...plain },
   { name: 'llava_hf', before: 'USER: ', after: ' ASSISTANT:', ...plain },
