@@ -103,9 +103,7 @@ function judged(session: Session, type: string, bytes: Uint8Array): Retrieved | 
     throw new WetreadError(
       'identity-conflict',
       `${name}: found an instance of study ${uids.study}, series ${uids.series} in the answer for series ${session.series} of study ${session.study}`,
-      {
-        hint: 'nothing of this answer is used: it may be another patient',
-      },
+      { hint: 'nothing of this answer is used: it may be another patient' },
     );
   }
   if (!session.known.has(uids.instance)) {
@@ -115,13 +113,23 @@ function judged(session: Session, type: string, bytes: Uint8Array): Retrieved | 
   return { uids, bytes };
 }
 
+/** Body and boundary of a multipart answer; another answer is ended unread. */
+async function message(session: Session, url: string, where: string): Promise<{ body: ReadableStream<Uint8Array>; boundary: string }> {
+  const answer = await open(session, url);
+  if (answer.body === null) throw new WetreadError('dicomweb-truncated', `${where}: the answer has no body`);
+  try {
+    return { body: answer.body, boundary: boundaryOf(answer.headers.get('content-type'), where) };
+  } catch (error) {
+    await answer.body.cancel();
+    throw error;
+  }
+}
+
 async function* parts(session: Session, url: string): AsyncGenerator<Retrieved> {
   const { setup } = session;
   const where = `${setup.neighbour.name} ${new URL(url).pathname}`;
-  const answer = await open(session, url);
-  const boundary = boundaryOf(answer.headers.get('content-type'), where);
-  if (answer.body === null) throw new WetreadError('dicomweb-truncated', `${where}: the answer has no body`);
-  for await (const part of readParts(answer.body, boundary, setup.limits, where)) {
+  const { body, boundary } = await message(session, url, where);
+  for await (const part of readParts(body, boundary, setup.limits, where)) {
     const one = judged(session, part.type.type, part.bytes);
     if (one === null) continue;
     const digest = createHash('sha256').update(part.bytes).digest('hex');
