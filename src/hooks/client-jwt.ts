@@ -12,6 +12,8 @@ export interface HookClient {
   /** Key set addresses allowed for this issuer; the first is used when the token names none. */
   readonly keySets: readonly string[];
   readonly algorithms: readonly string[];
+  /** Values of `aud` beyond our endpoint's URL: some EHRs have it typed in. */
+  readonly audiences: readonly string[];
 }
 
 export interface ClientCheck {
@@ -68,7 +70,7 @@ export function clientCheck(
     try {
       const { payload } = await jwtVerify(token, setOf(keySet), {
         issuer,
-        audience,
+        audience: [audience, ...client.audiences],
         algorithms: [...client.algorithms],
         requiredClaims: ['exp', 'iat', 'jti'],
         maxTokenAge: maxAgeSeconds,

@@ -7,17 +7,17 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire, stripTypeScriptTypes } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Router } from 'express';
 
 const require = createRequire(import.meta.url);
 
-/** Bare imports of the browser code and the file of each. */
+/** Bare imports of the browser code and the ES module of each. */
 const libraries = {
-  preact: 'preact/dist/preact.mjs',
-  'preact/hooks': 'preact/hooks/dist/hooks.mjs',
-  '@preact/signals': '@preact/signals/dist/signals.mjs',
-  '@preact/signals-core': '@preact/signals-core/dist/signals-core.mjs',
+  preact: 'preact.mjs',
+  'preact/hooks': 'hooks.mjs',
+  '@preact/signals': 'signals.mjs',
+  '@preact/signals-core': 'signals-core.mjs',
 } as const;
 
 export interface PageOptions {
@@ -45,11 +45,9 @@ interface Served {
   readonly body: string;
 }
 
-function packageFile(file: string): string {
-  // Resolved beside a package's own package.json, since its exports do not name the file.
-  const [scope = '', name = ''] = file.split('/');
-  const root = file.startsWith('@') ? `${scope}/${name}` : scope;
-  return join(require.resolve(`${root}/package.json`), '..', file.slice(root.length + 1));
+/** Path of a library's module file; beside the file that its package names for `require`, since the packages' exports hide the rest. */
+function packageFile(bare: string, file: string): string {
+  return join(dirname(require.resolve(bare)), file);
 }
 
 function collect(folder: string): Map<string, Served> {
@@ -60,7 +58,7 @@ function collect(folder: string): Map<string, Served> {
     if (name.endsWith('.css')) files.set(name, { type: 'text/css', body: readFileSync(source, 'utf8') });
   }
   for (const [bare, file] of Object.entries(libraries)) {
-    const body = readFileSync(packageFile(file), 'utf8').replace(/\n?\/\/# sourceMappingURL=.*$/m, '');
+    const body = readFileSync(packageFile(bare, file), 'utf8').replace(/\n?\/\/# sourceMappingURL=.*$/m, '');
     files.set(`library/${bare.replaceAll('/', '-').replace('@', '')}.mjs`, { type: 'text/javascript', body });
   }
   return files;

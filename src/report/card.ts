@@ -79,11 +79,20 @@ export interface CardReader {
   readonly link: ReviewLink | null;
 }
 
-export type CardTopic = 'draft-ready' | 'draft-preparing' | 'report-quoted' | 'modality-unsupported' | 'identity-conflict';
+export type CardTopic =
+  | 'draft-ready'
+  | 'draft-preparing'
+  | 'draft-failed'
+  | 'not-read-in-time'
+  | 'report-quoted'
+  | 'modality-unsupported'
+  | 'identity-conflict';
 
 const topicDisplay: Readonly<Record<CardTopic, string>> = {
   'draft-ready': 'Draft report ready',
   'draft-preparing': 'Draft report being prepared',
+  'draft-failed': 'No draft report could be made',
+  'not-read-in-time': 'Studies not read in time',
   'report-quoted': 'Study already reported',
   'modality-unsupported': 'No model for this modality',
   'identity-conflict': 'Images contradict the patient record',
@@ -241,7 +250,7 @@ function statementBlocks(draft: Draft, statements: readonly Statement[]): string
   return joined([...blocks, images.length === 0 ? null : `**Images**\n\n${images.join('\n')}`]);
 }
 
-function summary(text: string): string {
+export function summary(text: string): string {
   const line = oneLine(text);
   if (line.length <= summaryLimit) return line;
   // Cut by characters, not UTF-16 units, so that no half of a pair is left over.
@@ -253,11 +262,11 @@ function summary(text: string): string {
   return `${cut}…`;
 }
 
-function sourceOf(topic: CardTopic): Card['source'] {
+export function sourceOf(topic: CardTopic): Card['source'] {
   return { label: 'wetread', topic: { system: codeSystem.card, code: topic, display: topicDisplay[topic] } };
 }
 
-function linksTo(link: ReviewLink | null, label: string): readonly CardLink[] {
+export function linksTo(link: ReviewLink | null, label: string): readonly CardLink[] {
   if (link === null) return [];
   const appContext = link.type === 'smart' && link.appContext !== null ? { appContext: link.appContext } : {};
   return [{ label, url: link.url, type: link.type, ...appContext }];

@@ -40,7 +40,7 @@ async function sign(payload: JWTPayload, options: { by?: CryptoKey; header?: Rec
 function check(client: Partial<{ issuer: string; keySets: string[]; algorithms: string[] }> = {}) {
   const used = new Set<string>();
   return clientCheck({
-    clients: [{ issuer, keySets: [url], algorithms: ['ES384', 'RS384'], ...client }],
+    clients: [{ issuer, keySets: [url], algorithms: ['ES384', 'RS384'], audiences: [], ...client }],
     fetchKeySet: async (target) => (await fetch(target)).json(),
     useJti: async (iss, jti) => {
       const fresh = !used.has(`${iss} ${jti}`);
@@ -101,7 +101,7 @@ describe('client JWT', () => {
 
   test('a key set that is not one is client-unauthorised', async () => {
     const verify = clientCheck({
-      clients: [{ issuer, keySets: [url], algorithms: ['ES384'] }],
+      clients: [{ issuer, keySets: [url], algorithms: ['ES384'], audiences: [] }],
       fetchKeySet: async () => 'login page',
       useJti: async () => true,
       now: () => now,

@@ -1,0 +1,221 @@
+/**
+ * The answer to order-sign, within the deadline whatever the neighbours do: the draft if it is ready, else that it is being prepared.
+ *
+ * The hook never waits for the model. No job is made from reads that were unfinished at the deadline: what was read by then is thrown away.
+ */
+
+import { draftKey } from '#domain/draft.ts';
+import { WetreadError } from '#domain/errors.ts';
+import type { Evidence } from '#domain/evidence.ts';
+import type { Order } from '#domain/order.ts';
+import type { Patient } from '#domain/patient.ts';
+import { type Gathered, gather } from '#gather/gather.ts';
+import { ordersOf } from '#gather/order.ts';
+import { patientOf } from '#gather/patient.ts';
+import type { OrderSignRequest } from '#hooks/request.ts';
+import { historyDigest } from '#prompt/history.ts';
+import { extension, profile } from '#report/canonical.ts';
+import {
+  type Card,
+  type CardReader,
+  cardUuid,
+  conflictCard,
+  draftCard,
+  preparingCard,
+  quotedCard,
+  suggestionUuid,
+  unsupportedCard,
+} from '#report/card.ts';
+import { suggestionActions, type WriteOptions } from '#report/diagnostic-report.ts';
+import { failedCard, lateCard } from '#report/notice-card.ts';
+import { rememberCard } from '#work/cards.ts';
+import { issueContext } from '#work/contexts.ts';
+import { firstMention, readDraft, registerDraft } from '#work/drafts.ts';
+import type { Jobs } from '#work/jobs.ts';
+import type { SealKey } from '#work/snapshot.ts';
+import type { Store } from '#work/store.ts';
+import { type Readers, task } from './bundles.ts';
+import { gatherPorts, type PatientRules, readPatient, type Sources, withInstances } from './evidence.ts';
+import type { Lanes } from './lanes.ts';
+import { sealRequest } from './snapshot.ts';
+
+export interface AnswerOptions {
+  readonly lanes: Lanes;
+  readonly readers: Readers;
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly sealKey: SealKey;
+  readonly patients: PatientRules;
+  /** Role codes that see statements on the card. */
+  readonly statementsFor: readonly string[];
+  readonly rolesOf: (userId: string, signal: AbortSignal) => Promise<readonly string[]>;
+  readonly writer: 'outbox' | 'suggestion';
+  readonly write: WriteOptions;
+  /** SMART launch URL of the review page; null = cards carry no link. */
+  readonly launchUrl: string | null;
+  readonly now: () => Date;
+  /** YYYY-MM-DD at the hospital. */
+  readonly today: () => string;
+}
+
+export interface CallLimits {
+  readonly deadlineMs: number;
+  /** FHIR servers that the caller may name beyond the site's own. */
+  readonly fhirBases: readonly string[];
+}
+
+/** A part of the deadline stays for writing the answer. */
+const marginMs = 40;
+const contextHours = 72;
+
+/** @throws request-malformed, prefetch-missing and what the reads throw */
+export async function answerOrderSign(request: OrderSignRequest, limits: CallLimits, options: AnswerOptions): Promise<readonly Card[]> {
+  const { orders } = ordersOf(request.context.draftOrders);
+  if (orders.length === 0) return [];
+  const controller = new AbortController();
+  const late = Promise.withResolvers<'late'>();
+  const timer = setTimeout(
+    () => {
+      controller.abort(new WetreadError('net-timeout', 'the deadline of the hook passed'));
+      late.resolve('late');
+    },
+    Math.max(limits.deadlineMs - marginMs, 1),
+  );
+  const work = cardsFor(request, orders, limits, options, controller.signal);
+  try {
+    const cards = await Promise.race([work, late.promise]);
+    if (cards !== 'late') return cards;
+    work.catch(() => null); // its end is of no interest any more: the signal has stopped it
+    return [lateCard(limits.deadlineMs)];
+  } catch (error) {
+    if (controller.signal.aborted) return [lateCard(limits.deadlineMs)];
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function cardsFor(
+  request: OrderSignRequest,
+  orders: readonly Order[],
+  limits: CallLimits,
+  options: AnswerOptions,
+  signal: AbortSignal,
+): Promise<readonly Card[]> {
+  const sources = sourcesOf(request, limits, options, signal);
+  const [patient, roles] = await Promise.all([
+    readPatient(sources, request.context.patientId).then(patientOf),
+    options.rolesOf(request.context.userId, signal),
+  ]);
+  const sees = roles.some((role) => options.statementsFor.includes(role));
+  const cards: Card[] = [];
+  for (const order of orders) {
+    const gathered = await gather({
+      patient,
+      order: { ...order, encounter: order.encounter ?? encounterOf(request) },
+      identity: options.patients,
+      today: options.today(),
+      ports: gatherPorts(sources, options.lanes.pacs, patient.id, options.patients),
+      bundles: options.readers.all.map(({ intendedUse }) => intendedUse),
+      ownReportMarks: [profile.report, extension.draftKey],
+    });
+    cards.push(...(await cardsOf(gathered, patient, order, sees, options, signal)));
+  }
+  // Two orders may lead to one study; one card is enough.
+  return [...new Map(cards.map((card) => [card.uuid, card])).values()];
+}
+
+function encounterOf(request: OrderSignRequest): string | null {
+  const { encounterId } = request.context;
+  return encounterId === undefined || encounterId === null ? null : `Encounter/${encounterId}`;
+}
+
+function sourcesOf(request: OrderSignRequest, limits: CallLimits, options: AnswerOptions, signal: AbortSignal): Sources {
+  const token = request.fhirAuthorization?.access_token ?? null;
+  const server = request.fhirServer ?? null;
+  return {
+    prefetch: request.prefetch ?? null,
+    request: server === null || token === null ? null : options.lanes.requestLane(server, token, limits.fhirBases),
+    service: options.lanes.fhir,
+    signal,
+  };
+}
+
+async function cardsOf(
+  gathered: Gathered,
+  patient: Patient,
+  order: Order,
+  sees: boolean,
+  options: AnswerOptions,
+  signal: AbortSignal,
+): Promise<Card[]> {
+  const role = sees ? 'statements' : 'notice';
+  const plain: CardReader = { role, link: null };
+  const conflicts = (gathered.conflicts ?? []).map(({ study, verdict }) =>
+    conflictCard(
+      study,
+      verdict.compared.filter(({ outcome }) => outcome === 'contradicts').map(({ field }) => field),
+      plain,
+    ),
+  );
+  switch (gathered.kind) {
+    case 'draft':
+      return [
+        ...(await draftCards(gathered.evidence, gathered.bundle, gathered.basedOn, patient, order, sees, options, signal)),
+        ...conflicts,
+      ];
+    case 'quoted':
+      return [...gathered.quoted.slice(0, 1).map((quoted) => quotedCard(quoted, { ...plain, seesStatements: sees })), ...conflicts];
+    case 'unsupported-modality':
+      return [unsupportedCard(gathered.study.study, plain), ...conflicts];
+    case 'identity-conflict':
+      return conflicts;
+    case 'nothing':
+      return [];
+  }
+}
+
+async function draftCards(
+  evidence: Evidence,
+  bundleDigest: string,
+  basedOn: readonly string[],
+  patient: Patient,
+  order: Order,
+  sees: boolean,
+  options: AnswerOptions,
+  signal: AbortSignal,
+): Promise<Card[]> {
+  const { store } = options;
+  const whole = await withInstances(evidence, options.lanes.pacs);
+  const reader = options.readers.byDigest(bundleDigest);
+  const key = draftKey({
+    patientId: patient.id,
+    studyUid: whole.subject.study.uid,
+    instanceUids: whole.subject.study.series.flatMap(({ instances }) => instances.map(({ uid }) => uid)),
+    priorUids: whole.priors.map(({ study }) => study.uid),
+    historyDigest: historyDigest(whole.history),
+    bundleDigest,
+    promptVersion: reader.wording.version,
+    task,
+  });
+  signal.throwIfAborted();
+  const sealed = sealRequest(options.sealKey, { key, evidence: whole, bundleDigest, basedOn });
+  if (await registerDraft(store, { key, patientId: patient.id, studyUid: whole.subject.study.uid, snapshot: sealed })) {
+    await options.jobs.enqueue(key, 'interactive');
+  }
+  const role = sees ? 'statements' : 'notice';
+  const state = await readDraft(store.query, key);
+  const reading: CardReader = { role, link: await linkTo(key, patient.id, options) };
+  if (state?.state === 'ready') {
+    const actions = options.writer === 'suggestion' ? suggestionActions(state.draft, options.write, options.now().toISOString()) : null;
+    await rememberCard(store.query, { uuid: cardUuid(key, role), suggestion: suggestionUuid(key, role), draftKey: key });
+    return [draftCard(state.draft, { ...reading, seesStatements: sees, actions })];
+  }
+  if (state?.state === 'failed') return [failedCard(key, whole.subject, state, reading)];
+  return (await firstMention(store.query, key, order.reference)) ? [preparingCard(key, whole.subject, reading)] : [];
+}
+
+async function linkTo(key: string, patientId: string, { launchUrl, store }: AnswerOptions): Promise<CardReader['link']> {
+  if (launchUrl === null) return null;
+  return { url: launchUrl, type: 'smart', appContext: await issueContext(store.query, key, patientId, contextHours) };
+}

@@ -1,0 +1,184 @@
+/**
+ * The worker: one sealed request -> pixels -> prompt -> answer -> statements -> Draft.
+ *
+ * Everything that is dropped or degraded on the way becomes a warning of the draft. The draft is about the instances that its key names:
+ * when the study changed while it was read, there is none.
+ */
+
+import { attribute } from '#attribution/attribute.ts';
+import { guard } from '#attribution/guard.ts';
+import { renderPicture } from '#dicom/rendered.ts';
+import type { Dicomweb } from '#dicomweb/client.ts';
+import type { Code } from '#domain/code.ts';
+import { codeOfRow, reportCodeOf } from '#domain/codes.ts';
+import type { Draft, DraftImage } from '#domain/draft.ts';
+import { codeOf, type Warning, WetreadError } from '#domain/errors.ts';
+import type { Order } from '#domain/order.ts';
+import type { Picture } from '#domain/picture.ts';
+import { sameModality } from '#domain/relevance.ts';
+import type { Statement } from '#domain/statement.ts';
+import { imageKey, type Study } from '#domain/study.ts';
+import type { FhirClient } from '#fhir/client.ts';
+import { buildPrompt, partsOf } from '#prompt/prompt.ts';
+import type { PictureCache } from '#work/pictures.ts';
+import type { Reader } from './bundles.ts';
+import { type ImageRules, readImages } from './images.ts';
+import type { Request } from './snapshot.ts';
+
+export interface DraftTools {
+  readonly pacs: Dicomweb;
+  readonly fhir: FhirClient;
+  readonly pictures: PictureCache;
+  readonly identity: ImageRules['identity'];
+  readonly now: () => Date;
+  /** Milliseconds of a steady clock. */
+  readonly steady: () => number;
+}
+
+/** @throws the coded reason why there is no draft */
+export async function makeDraft(request: Request, reader: Reader, tools: DraftTools): Promise<Draft> {
+  const { evidence } = request;
+  const { manifest } = reader.bundle;
+  const { maxImages } = manifest.limits;
+  const read = await readImages(evidence, tools.pacs, { identity: tools.identity, modalities: manifest.intendedUse.modalities, maxImages });
+  await checkUnchanged(evidence.subject.study, tools.pacs);
+  const prompt = buildPrompt({
+    evidence,
+    pictures: read.pictures,
+    slices: read.slices,
+    wording: reader.wording,
+    limits: { maxImages, tokenBudget: reader.wording.historyMaxTokens, countTokens: reader.countTokens },
+  });
+  const { answer, promptId } = await reader.device.ask({ parts: partsOf(prompt.segments), maxNewTokens: null });
+  if (answer.stop === 'length')
+    throw new WetreadError('answer-too-long', `the model did not come to an end within ${manifest.limits.maxNewTokens} tokens`);
+  if (answer.stop === 'repetition') throw new WetreadError('answer-repeats', 'the model repeats itself');
+  const attributed = await attribute({
+    scorer: (keep, nullImage) => reader.device.score(promptId, keep, nullImage),
+    answer,
+    images: prompt.images.map(({ ref }) => ref),
+    threshold: thresholdOf(reader),
+    citeWithoutThreshold: manifest.attribution.citeUncalibrated,
+    timeBudgetMs: manifest.attribution.budgetMs,
+    now: tools.steady,
+    resolve: (ref) => read.pictures.some((picture) => imageKey(picture.ref) === imageKey(ref)),
+  }).finally(() => reader.device.release(promptId));
+  const shown = read.pictures.filter((picture) => prompt.images.some(({ ref }) => imageKey(ref) === imageKey(picture.ref)));
+  const { study } = evidence.subject;
+  const statements = guard(attributed.statements, {
+    side: study.side ?? evidence.order.side,
+    regions: study.regions.length > 0 ? study.regions : evidence.order.regions,
+    sex: evidence.patient.identity.sex,
+    priorGiven: prompt.images.some(({ prior }) => prior) || evidence.history.some(({ kind }) => kind === 'prior-impression'),
+    spacingKnown: prompt.images.map(({ ref }) =>
+      shown.some((picture) => imageKey(picture.ref) === imageKey(ref) && picture.spacingMm !== null),
+    ),
+    record: evidence.history.filter(({ kind }) => kind === 'procedure' || kind === 'problem').map(({ text }) => text),
+  });
+  const basedOn = await confirmedOrders(request.basedOn, tools.fhir);
+  return {
+    key: request.key,
+    patient: evidence.patient,
+    subject: evidence.subject,
+    priors: evidence.priors.filter(({ study }) => prompt.images.some(({ ref }) => ref.study === study.uid)),
+    quoted: evidence.quoted,
+    basedOn: basedOn.references,
+    encounter: evidence.order.encounter,
+    reportCode: reportCodeOfStudy(evidence.order, study, request.basedOn.length > 0),
+    images: await keepPictures(prompt.images, shown, tools.pictures),
+    history: evidence.history,
+    statements,
+    attribution: attributed.attribution,
+    model: modelOf(reader),
+    leftOut: evidence.leftOut,
+    warnings: distinct([
+      ...evidence.warnings,
+      ...read.warnings,
+      ...prompt.warnings,
+      ...attributed.warnings,
+      ...basedOn.warnings,
+      ...heldBack(statements),
+    ]),
+    generatedAt: tools.now().toISOString(),
+  };
+}
+
+/** A threshold holds for the device and number type that it was calibrated with. */
+function thresholdOf({ bundle, device }: Reader): number | null {
+  const { threshold } = bundle.manifest.attribution;
+  if (threshold === null) return null;
+  return threshold.device === device.info.provider && threshold.numberType === bundle.manifest.numberType ? threshold.value : null;
+}
+
+/** @throws study-growing when the PACS lists other instances than the draft's key names */
+async function checkUnchanged(study: Study, pacs: Dicomweb): Promise<void> {
+  const uids = (one: Study) => one.series.flatMap(({ instances }) => instances.map(({ uid }) => uid)).sort();
+  const { study: now } = await pacs.describe(study.uid, 'instances');
+  const [before, after] = [uids(study), now === null ? [] : uids(now)];
+  if (before.join() !== after.join()) {
+    throw new WetreadError('study-growing', `the study had ${before.length} instances when it was asked for and has ${after.length} now`);
+  }
+}
+
+/** Orders that the FHIR server has: the id of a draft order is temporary and would point nowhere. */
+async function confirmedOrders(references: readonly string[], fhir: FhirClient): Promise<{ references: string[]; warnings: Warning[] }> {
+  const confirmed: string[] = [];
+  const warnings: Warning[] = [];
+  for (const reference of references) {
+    const [, id] = reference.split('/');
+    try {
+      await fhir.read('ServiceRequest', id ?? '');
+      confirmed.push(reference);
+    } catch (error) {
+      if (codeOf(error) === 'not-found') continue;
+      warnings.push({
+        code: codeOf(error),
+        message: 'Whether the order is on the FHIR server could not be read; the report does not name it.',
+      });
+    }
+  }
+  return { references: confirmed, warnings };
+}
+
+/** The order's report code when the study is the one ordered and of its modality; else the generic code is written (null). */
+function reportCodeOfStudy(order: Order, study: Study, isOrdered: boolean): Code | null {
+  if (!isOrdered) return null;
+  const row = order.codes
+    .flatMap((code) => reportCodeOf(code) ?? [])
+    .find(({ modality }) => modality !== null && study.modalities.some((one) => sameModality(one, modality)));
+  return row === undefined ? null : codeOfRow(row);
+}
+
+async function keepPictures(images: readonly DraftImage[], pictures: readonly Picture[], cache: PictureCache): Promise<DraftImage[]> {
+  const kept: DraftImage[] = [];
+  for (const image of images) {
+    const picture = pictures.find(({ ref }) => imageKey(ref) === imageKey(image.ref));
+    kept.push({ ...image, picture: picture === undefined ? null : await cache.put(await renderPicture(picture, 'image/png')) });
+  }
+  return kept;
+}
+
+function modelOf({ bundle, device, wording }: Reader): Draft['model'] {
+  const { manifest } = bundle;
+  return {
+    bundle: `${manifest.name} ${manifest.version}`,
+    digest: bundle.digest,
+    name: manifest.name,
+    manufacturer: manifest.manufacturer,
+    license: manifest.license.name,
+    stamped: manifest.stamped,
+    device: device.info.provider,
+    promptVersion: wording.version,
+  };
+}
+
+function heldBack(statements: readonly Statement[]): Warning[] {
+  const held = statements.filter(({ holds }) => holds.length > 0);
+  return held.length === 0
+    ? []
+    : [{ code: 'statements-held', message: `${held.length} of ${statements.length} sentences were held back by the guard.` }];
+}
+
+function distinct(warnings: readonly Warning[]): Warning[] {
+  return [...new Map(warnings.map((warning) => [`${warning.code} ${warning.message}`, warning])).values()];
+}

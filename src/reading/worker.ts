@@ -1,0 +1,64 @@
+/**
+ * One job: open the sealed request, make the draft, settle it. What may pass is tried again; what cannot pass settles the draft as failed.
+ *
+ * A job that is handed out twice (a worker that was thought dead) settles nothing twice: the store takes the first.
+ */
+import type { Logger } from 'pino';
+import { codeOf, type ErrorCode, WetreadError } from '#domain/errors.ts';
+import { audit } from '#work/audit.ts';
+import { readSnapshot, settleFailed, settleReady } from '#work/drafts.ts';
+import type { Target } from '#work/outbox.ts';
+import type { SealKey } from '#work/snapshot.ts';
+import type { Store } from '#work/store.ts';
+import type { Readers } from './bundles.ts';
+import { type DraftTools, makeDraft } from './draft.ts';
+import { openRequest } from './snapshot.ts';
+
+export interface WorkerOptions extends DraftTools {
+  readonly store: Store;
+  readonly readers: Readers;
+  readonly sealKey: SealKey;
+  readonly release: 'pending' | 'held';
+  readonly targets: readonly Target[];
+  readonly log: Logger;
+}
+
+/** Another attempt may succeed: a neighbour or the engine failed, not the study. */
+const passing: ReadonlySet<ErrorCode> = new Set([
+  'net-timeout',
+  'net-unreachable',
+  'net-too-large',
+  'dicomweb-truncated',
+  'dicomweb-refused',
+  'dicomweb-unauthorised',
+  'dicomweb-unexpected-type',
+  'dicomweb-bad-json',
+  'dicomweb-missing-instances',
+  'engine-died',
+  'engine-timeout',
+  'store-unavailable',
+  'internal',
+]);
+
+/** @throws what failed when another attempt is worth it */
+export async function workOn(key: string, last: boolean, options: WorkerOptions): Promise<void> {
+  const { store, log } = options;
+  const sealed = await readSnapshot(store.query, key);
+  if (sealed === null) return;
+  const started = options.steady();
+  try {
+    const request = openRequest(options.sealKey, key, sealed);
+    const draft = await makeDraft(request, options.readers.byDigest(request.bundleDigest), options);
+    if (await settleReady(store, draft, options.release, options.targets)) {
+      await audit(store.query, { actor: 'wetread', action: 'draft-ready', draftKey: key });
+      log.info({ ms: Math.round(options.steady() - started), statements: draft.statements.length }, 'draft ready');
+    }
+  } catch (error) {
+    const code = codeOf(error);
+    log.warn({ code, last, err: error instanceof WetreadError ? undefined : error }, 'draft attempt failed');
+    if (passing.has(code) && !last) throw error;
+    const message = error instanceof WetreadError ? error.message : 'a fault of wetread itself; the log has it';
+    await settleFailed(store, key, code, message);
+    await audit(store.query, { actor: 'wetread', action: 'draft-failed', draftKey: key, detail: { code } });
+  }
+}

@@ -1,0 +1,34 @@
+/** Cards that say why there is no draft: the deadline passed before the studies were read, or the draft could not be made. */
+import type { RankedStudy } from '#domain/evidence.ts';
+import { uuidOf } from '#domain/uid.ts';
+import { type Card, type CardReader, linksTo, serialised, sourceOf, summary } from './card.ts';
+import { escapeMarkdown } from './markdown.ts';
+import { oneLine, studyWords } from './words.ts';
+
+/** Nothing was started; the same call may succeed a moment later. */
+export function lateCard(deadlineMs: number): Card {
+  return serialised({
+    uuid: uuidOf('late'),
+    summary: summary(`The imaging studies could not be read within ${deadlineMs} ms; no draft was started`),
+    detail: 'FHIR server or image archive answered too slowly. Sign or open the order again to try once more.',
+    indicator: 'info',
+    source: sourceOf('not-read-in-time'),
+  });
+}
+
+/** `failure` is what the worker said; its text names no patient. */
+export function failedCard(
+  key: string,
+  subject: RankedStudy,
+  failure: { readonly code: string; readonly message: string },
+  reader: CardReader,
+): Card {
+  return serialised({
+    uuid: uuidOf(`failed/${key}/${reader.role}`),
+    summary: summary(`No draft report could be made for ${studyWords(subject.study)}`),
+    detail: `${escapeMarkdown(oneLine(failure.message))} (code ${escapeMarkdown(failure.code)})`,
+    indicator: 'info',
+    source: sourceOf('draft-failed'),
+    links: linksTo(reader.link, 'Open'),
+  });
+}
