@@ -41,8 +41,36 @@ export function wrongSide({ text }: Statement, { side, regions }: GuardContext):
   return { rule: 'side', message: `It speaks of the ${other} side; the study is of the ${side}.` };
 }
 
-const comparing =
-  /\b(compar(?:ed|ison)|prior|previous(?:ly)?|earlier (?:film|study|exam)|interval|unchanged|stable|no (?:significant )?change|new|newly|again|re-?demonstrat\w+|persist\w*|increas\w+|decreas\w+|larger|smaller|worse\w*|improv\w+|progress\w*|resolv\w+|no longer|since|the same (?:size|as)|(?:there|than|as) before)\b/i;
+const comparing = new RegExp(
+  [
+    'compar(?:ed|ison)',
+    'prior',
+    'previous(?:ly)?',
+    'earlier (?:film|study|exam)',
+    'interval',
+    'unchanged',
+    'stable',
+    'no (?:significant )?change',
+    'new(?:ly)?',
+    'again',
+    're-?demonstrat\\w+',
+    'persist\\w*',
+    'worsen\\w*',
+    'resolv\\w+',
+    'no longer',
+    'since',
+    'the same (?:size|as)',
+    '(?:there|than|as) before',
+    // "Increased markings" describes one film; "has increased" compares two.
+    '(?:has|have|had) (?:\\w+ly )?(?:increased|decreased|improved|progressed|grown|cleared|changed)',
+    '(?:increase|decrease|improvement)[sd]? (?:in (?:size|extent|the interval)|since|from|compared)',
+    // "Larger than the left" compares sides.
+    '(?:larger|smaller|worse|better)(?! (?:on the (?:left|right) )?than (?:on )?(?:the )?(?:left|right|other|contralateral))',
+  ]
+    .map((words) => `\\b${words}\\b`)
+    .join('|'),
+  'i',
+);
 const saysNoPrior =
   /\bno\b[^.]*\b(?:priors?|previous|comparisons?|earlier)\b|\b(?:priors?|previous|comparisons?|earlier)\b[^.]*\b(?:not|none|unavailable|cannot|impossible)\b|^none\b/i;
 

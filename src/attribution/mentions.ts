@@ -19,7 +19,7 @@ const findings: readonly (readonly [finding: string, words: RegExp])[] = [
   ['effusion', /\b(?:(?:pleural )?effusions?|pleural fluid)\b/],
   ['pneumothorax', /\bpneumothora(?:x|ces)\b/],
   ['nodule', /\bnodules?\b/],
-  ['mass', /\bmass(?:es)?\b/],
+  ['mass', /(?<!body )\bmass(?:es)?\b(?! effect)/],
   ['consolidation', /\b(?:consolidations?|airspace disease)\b/],
   ['pneumonia', /\bpneumonias?\b/],
   ['atelectasis', /\batelecta(?:sis|ses)\b/],
@@ -40,7 +40,9 @@ const uncertain =
   /\b(?:possibl[ey]|may|might|could|cannot|can not|suspicious|suspected|suspicion|probabl[ey]|likely|question(?:able)?|rule out|versus|vs|differential|if)\b/;
 const ofThePrior =
   /\b(?:prior|previous|earlier|old) (?:film|study|exam(?:ination)?|ct|radiograph|image)s?\b[^,;]*\b(?:showed|shows|demonstrated|had)\b/;
-const notAnother = /\bno\b[^,;]*\b(?:new|other|additional|further|second|change|significant change|increase)\b/;
+/** A denial of one kind only: "no other nodule" and "no large effusion" leave room for a nodule and a small effusion. */
+const notAnother =
+  /\bno\b[^,;]*\b(?:new|other|additional|further|second|change|increase|acute|large|significant|suspicious|definite|displaced|overt|gross|sizeable|tension)\b/;
 
 function sideIn(text: string): Side | null {
   const [left, right] = [/\bleft\b/.test(text), /\bright\b/.test(text)];

@@ -124,7 +124,7 @@ async function find(request: GatherRequest): Promise<Found> {
     studyUids: fhir.studies.map(({ uid }) => uid),
     accessions: order.accession === null ? [] : [order.accession.value],
   });
-  const studies = joinStudies(pacs.studies, fhir.studies);
+  const studies = joinStudies(pacs.studies, fhir);
   const reports = reportsOf(diagnostic.resources, patient.id, request.ownReportMarks);
   const judged = studies.joined.map((joined) => {
     const { report, warning } = reportOfStudy(joined.study, reports.reports);

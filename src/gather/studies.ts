@@ -5,6 +5,7 @@
  * A study that only FHIR knows has no images here and is listed, not used.
  */
 import type { Warning } from '#domain/errors.ts';
+import type { Evidence } from '#domain/evidence.ts';
 import { regionsOfStudy } from '#domain/regions.ts';
 import type { Study } from '#domain/study.ts';
 import { isUid, uidOfFhir } from '#domain/uid.ts';
@@ -16,6 +17,14 @@ export interface ReadImagingStudy {
   readonly uid: string;
   readonly reference: string;
   readonly resource: ImagingStudyResource;
+}
+
+export interface ReadImagingStudies {
+  readonly studies: readonly ReadImagingStudy[];
+  /** UIDs of studies that FHIR calls cancelled or entered in error: they are not used even if the PACS has images. */
+  readonly withdrawn: ReadonlyMap<string, string>;
+  readonly leftOut: Evidence['leftOut'];
+  readonly warnings: readonly Warning[];
 }
 
 export interface JoinedStudy {
@@ -34,12 +43,10 @@ function uidOf(resource: ImagingStudyResource): string | null {
 }
 
 /** ImagingStudies of the patient by what can be used of them. */
-export function imagingStudiesOf(
-  resources: readonly unknown[],
-  patientId: string,
-): { studies: ReadImagingStudy[]; leftOut: { what: string; reason: string }[]; warnings: Warning[] } {
+export function imagingStudiesOf(resources: readonly unknown[], patientId: string): ReadImagingStudies {
   const { good, broken } = readAll(imagingStudyForm, 'ImagingStudy', resources);
   const studies: ReadImagingStudy[] = [];
+  const withdrawn = new Map<string, string>();
   const leftOut: { what: string; reason: string }[] = [];
   const warnings: Warning[] = [];
   if (broken > 0) warnings.push({ code: 'resource-unreadable', message: `${broken} ImagingStudy could not be read.` });
@@ -50,11 +57,12 @@ export function imagingStudiesOf(
       warnings.push({ code: 'resource-of-another-patient', message: `${reference} is another patient's and was put aside.` });
     } else if (resource.status === 'entered-in-error' || resource.status === 'cancelled') {
       leftOut.push({ what: reference, reason: `its status is ${resource.status}` });
+      if (uid !== null) withdrawn.set(uid, resource.status);
     } else if (uid === null || resource.id === null) {
       leftOut.push({ what: reference, reason: 'it carries no Study Instance UID' });
     } else studies.push({ uid, reference, resource });
   }
-  return { studies, leftOut, warnings };
+  return { studies, withdrawn, leftOut, warnings };
 }
 
 function accessionIn(resource: ImagingStudyResource): string | null {
@@ -104,18 +112,22 @@ function join(pacs: Study, named: ReadImagingStudy | null): { joined: JoinedStud
   return { joined: { study, named: named !== null, encounter: relative(resource?.encounter ?? null, 'Encounter') }, warning };
 }
 
-/** Every study of the PACS with what FHIR says of it, and the ImagingStudies that the PACS does not have. */
+/** Every usable study of the PACS with what FHIR says of it, and what is known to one of the two only. */
 export function joinStudies(
   pacs: readonly Study[],
-  fhir: readonly ReadImagingStudy[],
-): { joined: JoinedStudy[]; leftOut: { what: string; reason: string }[]; warnings: Warning[] } {
+  { studies: fhir, withdrawn }: ReadImagingStudies,
+): { joined: JoinedStudy[]; leftOut: Evidence['leftOut']; warnings: Warning[] } {
   const byUid = new Map(fhir.map((one) => [one.uid, one]));
   const unique = [...new Map(pacs.map((study) => [study.uid, study])).values()];
-  const all = unique.map((study) => join(study, byUid.get(study.uid) ?? null));
+  const gone = unique.filter(({ uid }) => withdrawn.has(uid) && !byUid.has(uid));
+  const all = unique.filter((study) => !gone.includes(study)).map((study) => join(study, byUid.get(study.uid) ?? null));
   const held = new Set<string>(unique.map(({ uid }) => uid));
   return {
     joined: all.map(({ joined }) => joined),
-    leftOut: fhir.filter(({ uid }) => !held.has(uid)).map(({ reference }) => ({ what: reference, reason: 'the PACS has no images of it' })),
+    leftOut: [
+      ...gone.map(({ uid, date }) => ({ what: `study of ${date ?? 'unknown date'}`, reason: `its ImagingStudy is ${withdrawn.get(uid)}` })),
+      ...fhir.filter(({ uid }) => !held.has(uid)).map(({ reference }) => ({ what: reference, reason: 'the PACS has no images of it' })),
+    ],
     warnings: all.flatMap(({ warning }) => warning ?? []),
   };
 }

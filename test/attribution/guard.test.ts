@@ -48,6 +48,10 @@ describe('comparison', () => {
     'The prior film cannot be seen.',
     'Left effusion.',
   ])('%s is not', (text) => expect(rulesOf(text, alone)).toEqual([]));
+  test.each(['Increased interstitial markings.', 'The left effusion is larger than the right.', 'Degenerative changes.'])(
+    '%s describes one film',
+    (text) => expect(rulesOf(text, alone)).toEqual([]),
+  );
   test('with a prior it is free', () => expect(rulesOf('The nodule is unchanged.', {})).toEqual([]));
 });
 
@@ -116,6 +120,9 @@ describe('contradiction inside the draft', () => {
     ['No right effusion.', 'Left effusion.'],
     ['No nodule in the right upper zone.', 'Nodule in the right lower zone.'],
     ['No other nodule.', 'Nodule in the right lower zone.'],
+    ['No large effusion.', 'Small left effusion.'],
+    ['No acute fracture.', 'Old rib fracture.'],
+    ['No mass effect.', 'A mass in the left lung.'],
     ['Possible pneumonia.', 'No pneumonia.'],
     ['The prior film showed an effusion.', 'No effusion.'],
     ['The left effusion has resolved.', 'No effusion.'],

@@ -131,6 +131,35 @@ describe('studies are joined', () => {
     const gathered = await ask({ imagingStudies: [imagingStudy('i1', '1.2.1')] });
     expect(gathered).toMatchObject({ kind: 'nothing', leftOut: [{ what: 'ImagingStudy/i1', reason: 'the PACS has no images of it' }] });
   });
+  test.each(['cancelled', 'entered-in-error'])(
+    'one that FHIR calls %s is not used, unless another ImagingStudy names it',
+    async (status) => {
+      const withdrawn = imagingStudy('i1', '1.2.1', { status });
+      expect(await ask({ studies: [today], imagingStudies: [withdrawn] })).toMatchObject({
+        kind: 'nothing',
+        leftOut: [
+          { what: 'ImagingStudy/i1', reason: `its status is ${status}` },
+          { what: 'study of 2026-11-24', reason: `its ImagingStudy is ${status}` },
+        ],
+      });
+      await draft({ studies: [today], imagingStudies: [withdrawn, imagingStudy('i2', '1.2.1')] });
+    },
+  );
+  test('one that the order names, or whose report it names, is relevant whatever its region', async () => {
+    const knee = study('1.2.3', { description: 'Knee', date: '2020-01-01', series: [series({ bodyPart: 'KNEE' })] });
+    const reports = [report('r3', { imagingStudy: [{ identifier: { value: 'urn:oid:1.2.3' } }] })];
+    const named = async (supportingInfo: readonly string[]) =>
+      (
+        await draft(
+          { studies: [today, knee], imagingStudies: [imagingStudy('i3', '1.2.3')], reports },
+          { order: { ...order, supportingInfo } },
+        )
+      ).evidence.quoted;
+    expect(await named([])).toHaveLength(0);
+    for (const reference of ['ImagingStudy/i3', 'https://x.example/fhir/ImagingStudy/i3', 'urn:oid:1.2.3', 'DiagnosticReport/r3']) {
+      expect(await named([reference]), reference).toHaveLength(1);
+    }
+  });
   test('the region comes from ImagingStudy where the header is silent', async () => {
     const silent = study('1.2.1', { description: null, series: [series({ bodyPart: null })] });
     const named = imagingStudy('i1', '1.2.1', {
