@@ -70,10 +70,10 @@ function contextMembers(launch: Launch, switches: Switches): Record<string, unkn
   };
 }
 
-/** Only `/auth` itself starts afresh; its resumption needs the session that it began. */
+/** Every authorization starts without the session of a former one: its user and patient are the launch's, not the browser's. */
 function withoutSession(request: IncomingMessage): void {
   const cookie = request.headers.cookie;
-  if (cookie === undefined || !/^\/auth(\?|$)/.test(request.url ?? '')) return;
+  if (cookie === undefined || !request.url?.startsWith('/auth')) return;
   const kept = cookie.split(/; */).filter((one) => !one.startsWith('sandbox_session'));
   request.headers.cookie = kept.join('; ');
 }

@@ -18,12 +18,19 @@ function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
+/** oidc-provider's own fetch refuses this machine's addresses; the sandbox knows no others. */
+function fetchKeys(url: string, { method, headers, signal }: RequestInit): Promise<Response> {
+  if (new URL(url).hostname !== '127.0.0.1') throw new Error(`keys are fetched from 127.0.0.1 only, found ${url}`);
+  return fetch(url, { redirect: 'error', ...(method && { method }), ...(headers && { headers }), ...(signal && { signal }) });
+}
+
 export function providerConfiguration({ fhirBase, key, adapter }: ProviderOptions): Readonly<Record<string, unknown>> {
   const isService = (client: Client) => client.clientAuthMethod === 'private_key_jwt';
   return {
     adapter,
     jwks: { keys: [key] },
-    scopes: [...identityScopes, ...appScopes, ...systemScopes],
+    // Without the system scopes, which an app would otherwise be asked to consent to for ever.
+    scopes: [...identityScopes, ...appScopes],
     claims: { openid: ['sub'], fhirUser: ['fhirUser'] },
     conformIdTokenClaims: false,
     findAccount: (_context: Context, id: string) => ({
@@ -64,7 +71,7 @@ export function providerConfiguration({ fhirBase, key, adapter }: ProviderOption
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: () => true },
       introspection: { enabled: true, allowedPolicy: () => true },
       resourceIndicators: {
         enabled: true,
@@ -78,6 +85,7 @@ export function providerConfiguration({ fhirBase, key, adapter }: ProviderOption
         }),
       },
     },
+    fetch: fetchKeys,
     renderError: (context: Context, out: Readonly<Record<string, unknown>>) => {
       context.type = 'html';
       context.body = `<!doctype html><title>Launch refused</title><p>${escaped(`${String(out.error)}: ${String(out.error_description ?? '')}`)}</p>`;

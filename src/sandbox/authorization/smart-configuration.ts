@@ -3,7 +3,6 @@ import type { Switches } from './switches.ts';
 
 const capabilities = [
   'launch-ehr',
-  'authorize-post',
   'client-public',
   'client-confidential-asymmetric',
   'sso-openid-connect',
