@@ -31,7 +31,7 @@ export interface AttributeRequest {
 }
 
 /** The numbers behind one statement, for evaluation and the page. */
-export interface Contribution {
+interface Contribution {
   /** Per image: what it adds to the statement's log-probability, nats, mean over the nulls. */
   readonly values: readonly number[];
   /** Per image: share of the positive sum, 0..1; null = the images together add nothing. */

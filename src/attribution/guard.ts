@@ -33,7 +33,7 @@ function hasWord(text: string, words: readonly string[]): string | null {
 }
 
 /** The other side than the one that was examined. Only where sides are different exams: a chest film shows both. */
-export function wrongSide({ text }: Statement, { side, regions }: GuardContext): Hold | null {
+function wrongSide({ text }: Statement, { side, regions }: GuardContext): Hold | null {
   if (side === null || side === 'bilateral' || regions.length === 0 || !regions.every(isPaired)) return null;
   const says = { left: /\bleft\b/i.test(text), right: /\bright\b/i.test(text) };
   const other = side === 'left' ? 'right' : 'left';
@@ -75,7 +75,7 @@ const saysNoPrior =
   /\bno\b[^.]*\b(?:priors?|previous|comparisons?|earlier)\b|\b(?:priors?|previous|comparisons?|earlier)\b[^.]*\b(?:not|none|unavailable|cannot|impossible)\b|^none\b/i;
 
 /** A comparison although nothing to compare with was given. */
-export function comparisonWithoutPrior({ text }: Statement, { priorGiven }: GuardContext): Hold | null {
+function comparisonWithoutPrior({ text }: Statement, { priorGiven }: GuardContext): Hold | null {
   if (priorGiven || saysNoPrior.test(text)) return null;
   const word = comparing.exec(text)?.[0];
   if (word === undefined) return null;
@@ -83,14 +83,14 @@ export function comparisonWithoutPrior({ text }: Statement, { priorGiven }: Guar
 }
 
 /** An organ or a word of the other sex. */
-export function wrongSex({ text }: Statement, { sex }: GuardContext): Hold | null {
+function wrongSex({ text }: Statement, { sex }: GuardContext): Hold | null {
   if (sex !== 'male' && sex !== 'female') return null;
   const word = hasWord(text, sex === 'male' ? table.femaleOnly : table.maleOnly);
   return word === null ? null : { rule: 'sex', message: `It speaks of "${word}"; the record says ${sex}.` };
 }
 
 /** An organ that the record says was taken out, described as if it were there. */
-export function removedOrgan({ text }: Statement, { record }: GuardContext): Hold | null {
+function removedOrgan({ text }: Statement, { record }: GuardContext): Hold | null {
   const lower = text.toLowerCase();
   if (table.absence.some((word) => lower.includes(word))) return null;
   for (const { procedure, organ } of table.removed) {
@@ -104,7 +104,7 @@ export function removedOrgan({ text }: Statement, { record }: GuardContext): Hol
 const measurement = /\b\d+(?:[.,]\d+)?\s*(?:-|x|×)?\s*(?:\d+(?:[.,]\d+)?\s*)?(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)\b/i;
 
 /** A length although no image that the sentence rests on (or, citing none, no image at all) has a known spacing. */
-export function measurementWithoutSpacing({ text, citations }: Statement, { spacingKnown }: GuardContext): Hold | null {
+function measurementWithoutSpacing({ text, citations }: Statement, { spacingKnown }: GuardContext): Hold | null {
   const found = measurement.exec(text)?.[0];
   if (found === undefined) return null;
   const known = citations.length === 0 ? spacingKnown.some(Boolean) : citations.every(({ image }) => spacingKnown[image - 1] === true);
@@ -149,7 +149,7 @@ function otherSide({ statement, mention }: Said, said: readonly Said[]): Hold | 
 }
 
 /** Per statement: the same finding present here and absent there, or on opposite sides in findings and impression. */
-export function contradictions(statements: readonly Statement[]): readonly (Hold | null)[] {
+function contradictions(statements: readonly Statement[]): readonly (Hold | null)[] {
   const said = statements.flatMap((statement) => mentionsOf(statement.text).map((mention) => ({ statement, mention })));
   return statements.map((statement) => {
     for (const own of said.filter((one) => one.statement === statement)) {

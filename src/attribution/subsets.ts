@@ -9,7 +9,7 @@ import { WetreadError } from '#domain/errors.ts';
 import { allOf, allSubsets, keepOf, noneOf, onlyOne, withoutOne } from './shapley.ts';
 
 /** Up to this many images every subset is scored. */
-export const exactImages = 4;
+const exactImages = 4;
 
 export interface Level {
   readonly kind: 'shapley' | 'leave-one-out-keep-one-in' | 'leave-one-out';

@@ -8,9 +8,9 @@
 import { compareNames } from './names.ts';
 import type { Identity } from './patient.ts';
 
-export type Outcome = 'agrees' | 'contradicts' | 'unknown';
+type Outcome = 'agrees' | 'contradicts' | 'unknown';
 
-export interface Compared {
+interface Compared {
   readonly field: 'PatientID' | 'birth date' | 'name' | 'sex';
   readonly outcome: Outcome;
   /** Why it is unknown, or what was tolerated; null = nothing to add. */

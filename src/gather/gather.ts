@@ -59,7 +59,7 @@ export interface GatherRequest extends RankContext {
 }
 
 /** A study that the gate refused. */
-export interface Refused {
+interface Refused {
   readonly study: Study;
   readonly verdict: GateVerdict;
 }

@@ -172,7 +172,6 @@ export const historyForms = {
 
 export type Concept = z.infer<typeof concept>;
 export type Reference = z.infer<typeof reference>;
-export type Identifier = z.infer<typeof identifier>;
 export type ServiceRequest = z.infer<typeof serviceRequestForm>;
 export type ImagingStudyResource = z.infer<typeof imagingStudyForm>;
 export type DiagnosticReportResource = z.infer<typeof diagnosticReportForm>;

@@ -20,7 +20,7 @@ const reasonBegins =
   /\b(rule ?out|r\/o|ro|for|to|eval(uate|uation)?|assess|assessment|exclude|suspect(ed|s)?|suspicion|question(able)?|concern(ing)?|concerned|due|because|history|hx|h\/o|indication|reason|follow[- ]?up|f\/u|after|post|s\/p|status|with|pain|since|check)\b|\?/i;
 
 /** The words before a reason begins: "XR chest PA - rule out left pneumothorax" -> "XR chest PA - ". */
-export function examPart(text: string): string {
+function examPart(text: string): string {
   const at = text.search(reasonBegins);
   return at < 0 ? text : text.slice(0, at);
 }

@@ -13,7 +13,7 @@ import { codesOf, dayOf, hasCode, type ImagingStudyResource, imagingStudyForm, m
 import { sideOfCode, sideOfText } from './side.ts';
 
 /** An ImagingStudy that may be used. */
-export interface ReadImagingStudy {
+interface ReadImagingStudy {
   readonly uid: string;
   readonly reference: string;
   readonly resource: ImagingStudyResource;
