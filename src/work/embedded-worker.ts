@@ -6,7 +6,7 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 const { folder, socketPath } = workerData as { folder: string; socketPath: string }; // set by embedded.ts, same types
 
 const database = await PGlite.create({ dataDir: folder });
-const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 20 });
+const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 1 });
 await server.start();
 parentPort?.postMessage('ready');
 parentPort?.once('message', async () => {

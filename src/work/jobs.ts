@@ -29,12 +29,8 @@ interface DraftJob {
 }
 
 export async function openJobs(store: Store, options: JobOptions): Promise<Jobs> {
-  const { connectionString, host, port, user, database } = store.connection;
   const boss = new PgBoss({
-    ...(connectionString === undefined
-      ? { host: host ?? '', port: port ?? 5432, user: user ?? '', database: database ?? '' }
-      : { connectionString }),
-    max: 3,
+    db: { executeSql: (text, values) => store.executeSql(text, values) },
     schedule: false,
     superviseIntervalSeconds: 2,
     monitorIntervalSeconds: 2,

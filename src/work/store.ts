@@ -19,8 +19,8 @@ export interface Store {
   readonly query: Query;
   /** All statements of `work` or none. */
   transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>;
-  /** Connection settings for pg-boss. */
-  readonly connection: pg.PoolConfig;
+  /** For pg-boss, which shares our connections. */
+  executeSql(text: string, values?: unknown[]): Promise<{ rows: object[] }>;
   readonly warnings: readonly string[];
   close(): Promise<void>;
 }
@@ -59,6 +59,7 @@ export async function openStore(location: StoreLocation): Promise<Store> {
   const warnings: string[] = [];
   const closers: (() => Promise<void> | void)[] = [];
   let connection: pg.PoolConfig;
+  let max = 8;
   if (location.kind === 'embedded') {
     const lock = lockFolder(location.folder);
     closers.unshift(() => lock.release());
@@ -66,10 +67,12 @@ export async function openStore(location: StoreLocation): Promise<Store> {
     closers.unshift(() => embedded.close());
     if (embedded.movedAside !== null) warnings.push(`a half-written store was moved aside to ${embedded.movedAside}`);
     connection = { host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres' };
+    // One session holds all unnamed statements of PGlite: two connections would run each other's.
+    max = 1;
   } else {
     connection = { connectionString: location.url };
   }
-  const pool = new pg.Pool({ ...connection, max: 6, connectionTimeoutMillis: 20_000, idle_in_transaction_session_timeout: 30_000 });
+  const pool = new pg.Pool({ ...connection, max, connectionTimeoutMillis: 20_000, idle_in_transaction_session_timeout: 30_000 });
   // An idle connection that breaks is replaced by the pool; the next statement reports what is wrong.
   pool.on('error', (error) => warnings.push(`store connection lost: ${error.message}`));
   closers.unshift(() => pool.end());
@@ -92,7 +95,7 @@ export async function openStore(location: StoreLocation): Promise<Store> {
   return {
     kind: location.kind,
     query,
-    connection,
+    executeSql: (text, values) => pool.query(text, values),
     warnings,
     close,
     transaction: async (work) => {
