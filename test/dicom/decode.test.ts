@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { decodeCodestream } from '#dicom/codecs.ts';
 import { storedFrame } from '#dicom/decode.ts';
 import { checkDecoders } from '#dicom/known-answers.ts';
 import { readPart10 } from '#dicom/read.ts';
@@ -12,6 +13,19 @@ describe('checkDecoders', () => {
     const checks = await checkDecoders();
     expect(checks.map(({ name }) => name)).toHaveLength(8);
     expect(checks.filter(({ fault }) => fault !== null)).toEqual([]);
+  });
+
+  it('names every decoder that is wrong in one value, or fails', async () => {
+    const wrong = await checkDecoders(async (codec, bytes, description) => {
+      const frame = await decodeCodestream(codec, bytes, description);
+      frame.values[255] = (frame.values[255] ?? 0) - 2;
+      return frame;
+    });
+    expect(new Set(wrong.map(({ fault }) => fault))).toEqual(new Set(['1 of 256 values differ']));
+    const failing = await checkDecoders(async () => {
+      throw new Error('no memory');
+    });
+    expect(new Set(failing.map(({ fault }) => fault))).toEqual(new Set(['no memory']));
   });
 });
 

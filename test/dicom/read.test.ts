@@ -2,10 +2,11 @@ import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { storedFrame } from '#dicom/decode.ts';
+import { identityOf } from '#dicom/facts.ts';
 import { readPart10, readUids } from '#dicom/read.ts';
 import { codeOf } from '#domain/errors.ts';
 import { available } from '../setup/require.ts';
-import { element, film, filmBytes } from './fixture.ts';
+import { element, film, filmBytes, item } from './fixture.ts';
 import { readShared } from './manifest.ts';
 
 const bytes = Buffer.from(filmBytes());
@@ -33,6 +34,22 @@ describe('readPart10', () => {
     ]);
     const nested = Buffer.concat([bytes.subarray(0, metaEnd(bytes)), ...Array<Buffer>(20_000).fill(start)]);
     expect(() => readPart10(nested)).toThrow(expect.objectContaining({ code: 'dicom-malformed' }));
+  });
+
+  it('a sequence that the end of the file cuts off is dicom-truncated', () => {
+    const open = Buffer.from([0x08, 0, 0x15, 0x11, 0x53, 0x51, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    const closed = Buffer.concat([open, Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0])]);
+    expect(readPart10(Buffer.concat([bytes, closed])).header.text('PatientID')).toBe('P1');
+    expect(() => readPart10(Buffer.concat([bytes, open]))).toThrow(expect.objectContaining({ code: 'dicom-truncated' }));
+  });
+
+  it('reads the items of a sequence whose VR is UN, which are implicit inside', () => {
+    const value = (element: number, text: string): Buffer =>
+      Buffer.concat([Buffer.from([0x40, 0, element, 0, text.length, 0, 0, 0]), Buffer.from(text)]);
+    const content = item(Buffer.concat([value(0x32, '1.2.34'), value(0x33, 'ISO ')]));
+    const head = Buffer.from([0x10, 0, 0x24, 0, 0x55, 0x4e, 0, 0, content.length, 0, 0, 0]);
+    const { header } = readPart10(Buffer.concat([bytes, head, content]));
+    expect(identityOf(header).identifiers).toEqual([{ system: 'urn:oid:1.2.34', value: 'P1' }]);
   });
 
   it('reads a deflated file from a plain Uint8Array and refuses a cut one', () => {
