@@ -22,6 +22,8 @@ export interface Place {
   readonly roots: Roots;
   readonly neighbour: Neighbour;
   readonly token: Token | null;
+  /** Ends the searches of one caller. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type Level =
@@ -53,7 +55,7 @@ interface Library {
 type Call = (client: Library, request: Asked['request']) => Promise<unknown>;
 
 async function once(place: Place, root: string, call: Call): Promise<XhrOverNeighbour> {
-  const xhr = new XhrOverNeighbour({ neighbour: place.neighbour, token: place.token, maxBytes: maxJsonBytes });
+  const xhr = new XhrOverNeighbour({ neighbour: place.neighbour, token: place.token, maxBytes: maxJsonBytes, signal: place.signal });
   // `verbose` would print request objects with the token to the console.
   const client = new api.DICOMwebClient({ url: root, verbose: false, singlepart: false }) as unknown as Library; // src/api.js has these
   try {

@@ -29,13 +29,21 @@ export interface DicomwebOptions {
   readonly limits?: Partial<PartLimits & { readonly maxAnswerBytes: number }>;
 }
 
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface Dicomweb {
   /** @throws request-malformed for an empty key; dicomweb-ignored-key when no hit matches what was asked */
-  readonly searchStudies: (query: StudyQuery) => Promise<Hits<Study>>;
-  readonly searchSeries: (study: Uid) => Promise<Hits<Series>>;
-  readonly searchInstances: (study: Uid, series: Uid) => Promise<Hits<Instance>>;
+  readonly searchStudies: (query: StudyQuery, options?: CallOptions) => Promise<Hits<Study>>;
+  readonly searchSeries: (study: Uid, options?: CallOptions) => Promise<Hits<Series>>;
+  readonly searchInstances: (study: Uid, series: Uid, options?: CallOptions) => Promise<Hits<Instance>>;
   /** One study with its series, and with their instances when asked; null = the archive does not have it. */
-  readonly describe: (study: Uid, depth: 'series' | 'instances') => Promise<{ study: Study | null; warnings: readonly Warning[] }>;
+  readonly describe: (
+    study: Uid,
+    depth: 'series' | 'instances',
+    options?: CallOptions,
+  ) => Promise<{ study: Study | null; warnings: readonly Warning[] }>;
   readonly retrieve: (study: Uid, series: Series, wanted: readonly Uid[], options?: RetrieveOptions) => AsyncGenerator<Retrieved, void>;
   readonly store: (bytes: Uint8Array) => Promise<Stored>;
   readonly readBack: (uids: Pick<PartUids, 'study' | 'series' | 'instance'>) => Promise<Uint8Array>;
@@ -76,10 +84,11 @@ export function openDicomweb(options: DicomwebOptions): Dicomweb {
   const { roots, neighbour, token, readUids, defaultIssuer } = options;
   const setup: RetrieveSetup = { roots, neighbour, token, readUids, limits: { ...limits, ...options.limits } };
   return {
-    searchStudies: (query) => findStudies(setup, query, studyFields, (hit) => studyOf(hit, defaultIssuer)),
-    searchSeries: (study) => findBelow(setup, { kind: 'series', study }, seriesFields, seriesOf),
-    searchInstances: (study, series) => findBelow(setup, { kind: 'instances', study, series }, instanceFields, instanceOf),
-    describe: (study, depth) => describe(setup, defaultIssuer, study, depth),
+    searchStudies: (query, more) => findStudies({ ...setup, ...more }, query, studyFields, (hit) => studyOf(hit, defaultIssuer)),
+    searchSeries: (study, more) => findBelow({ ...setup, ...more }, { kind: 'series', study }, seriesFields, seriesOf),
+    searchInstances: (study, series, more) =>
+      findBelow({ ...setup, ...more }, { kind: 'instances', study, series }, instanceFields, instanceOf),
+    describe: (study, depth, more) => describe({ ...setup, ...more }, defaultIssuer, study, depth),
     retrieve: (study, series, wanted, more) => retrieve(setup, study, series, wanted, more),
     store: (bytes) => store(setup, bytes),
     readBack: (uids) => retrieveOne(setup, uids),

@@ -18,7 +18,8 @@ export interface Hits<T> {
 }
 
 const pageSize = 100;
-const maxHits = 2000;
+/** Thin-slice CT has a few thousand instances a series. */
+const maxHits = { studies: 2000, series: 2000, instances: 20_000 } as const;
 const uidTag = { studies: tags.studyUid, series: tags.seriesUid, instances: tags.sopInstance } as const;
 
 async function page(
@@ -33,7 +34,7 @@ async function page(
       return { hits: datasetsOf(body, where), warnings };
     } catch (error) {
       const passing = error instanceof WetreadError && (error.code === 'dicomweb-bad-json' || error.code === 'net-unreachable');
-      if (!passing || attempt > 1) throw error;
+      if (!passing || attempt > 1 || place.signal?.aborted === true) throw error;
     }
   }
 }
@@ -77,10 +78,10 @@ async function allPages(
     }
     if (one.hits.length === 0 || hits.size === before || hits.size >= atMost) break;
     offset += one.hits.length;
-    if (hits.size >= maxHits) {
+    if (hits.size >= maxHits[level.kind]) {
       warnings.push({
         code: 'dicomweb-capped',
-        message: `${place.neighbour.name}: more than ${maxHits} ${level.kind}; the rest was not read`,
+        message: `${place.neighbour.name}: more than ${maxHits[level.kind]} ${level.kind}; the rest was not read`,
       });
       break;
     }

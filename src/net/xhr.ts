@@ -16,6 +16,8 @@ export interface XhrOptions {
   readonly token: Token | null;
   /** Bytes of the answer. */
   readonly maxBytes: number;
+  /** Ends the call when its caller gives up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const jsonTypes = new Set(['application/dicom+json', 'application/json', 'text/json']);
@@ -90,12 +92,12 @@ export class XhrOverNeighbour {
   }
 
   async #exchange(body: ArrayBuffer | Uint8Array | undefined): Promise<void> {
-    const { neighbour, token, maxBytes } = this.#options;
+    const { neighbour, token, maxBytes, signal } = this.#options;
     for (const [name, value] of Object.entries(await authorize(token, this.#url))) this.#headers.set(name, value);
     const answer = await neighbour.fetch(this.#url, {
       method: this.#method,
       headers: [...this.#headers],
-      signal: this.#abort.signal,
+      signal: signal === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, signal]),
       maxBytes,
       ...(body === undefined ? {} : { body: new Uint8Array(body) }),
     });

@@ -121,6 +121,14 @@ describe('QIDO-RS', () => {
     expect(await codeFrom(client.searchStudies({ patientId: 'P1' }))).toBe(code);
   });
 
+  test('a caller who gives up ends the search', async () => {
+    const controller = new AbortController();
+    const { client, server } = await archive(() => controller.abort());
+    expect(await codeFrom(client.searchStudies({ patientId: 'P1' }, { signal: controller.signal }))).toBe('net-timeout');
+    expect(await codeFrom(client.describe(study, 'instances', { signal: controller.signal }))).toBe('net-timeout');
+    expect(server.asked).toHaveLength(1);
+  });
+
   test('broken JSON once is asked for again', async () => {
     let first = true;
     const { client } = await archive((asked, response) => {
