@@ -47,8 +47,15 @@ export interface Entry {
   readonly method?: number;
 }
 
-/** A zip of stored entries, each local header with an extra field of its own length. */
-export function zip(entries: readonly Entry[]): Buffer {
+function u64(value: number): number[] {
+  return [...u32(value), ...u32(0)];
+}
+
+/**
+ * A zip of stored entries, each local header with an extra field of its own length. `long` writes sizes and offsets in ZIP64 fields only,
+ * as files beyond 4 GB have them.
+ */
+export function zip(entries: readonly Entry[], long = false): Buffer {
   const parts: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
   let offset = 0;
@@ -67,41 +74,42 @@ export function zip(entries: readonly Entry[]): Buffer {
     const extra = new Uint8Array(4 + index);
     extra.set([...u16(0x4246), ...u16(index)]);
     const local = Uint8Array.from([...u32(0x04034b50), ...fields, ...u16(nameBytes.length), ...u16(extra.length)]);
+    const longExtra = long ? [...u16(1), ...u16(24), ...u64(bytes.length), ...u64(bytes.length), ...u64(offset)] : [];
+    const sizes = long ? [...u32(0xffffffff), ...u32(0xffffffff)] : [...u32(bytes.length), ...u32(bytes.length)];
     const central = [
-      ...u32(0x02014b50),
-      ...u16(20),
-      ...fields,
-      ...u16(nameBytes.length),
-      ...u16(0),
-      ...u16(0),
-      ...u16(0),
-      ...u16(0),
-      ...u32(0),
-      ...u32(offset),
+      ...[...u32(0x02014b50), ...u16(20), ...fields.slice(0, 14), ...sizes],
+      ...[
+        ...u16(nameBytes.length),
+        ...u16(longExtra.length),
+        ...u16(0),
+        ...u16(0),
+        ...u16(0),
+        ...u32(0),
+        ...u32(long ? 0xffffffff : offset),
+      ],
     ];
     parts.push(local, nameBytes, extra, bytes);
-    directory.push(Uint8Array.from(central), nameBytes);
+    directory.push(Uint8Array.from(central), nameBytes, Uint8Array.from(longExtra));
     offset += local.length + nameBytes.length + extra.length + bytes.length;
   }
   const central = Buffer.concat(directory);
-  const end = [
-    ...u32(0x06054b50),
-    ...u16(0),
-    ...u16(0),
-    ...u16(entries.length),
-    ...u16(entries.length),
-    ...u32(central.length),
-    ...u32(offset),
-    ...u16(0),
+  const counts = [...u16(entries.length), ...u16(entries.length)];
+  const longEnd = [
+    ...[...u32(0x06064b50), ...u64(44), ...u16(45), ...u16(45), ...u32(0), ...u32(0), ...u64(entries.length), ...u64(entries.length)],
+    ...[...u64(central.length), ...u64(offset)],
+    ...[...u32(0x07064b50), ...u32(0), ...u64(offset + central.length), ...u32(1)],
   ];
+  const place = long ? [...u32(0xffffffff), ...u32(0xffffffff)] : [...u32(central.length), ...u32(offset)];
+  const end = [...(long ? longEnd : []), ...u32(0x06054b50), ...u16(0), ...u16(0), ...counts, ...place, ...u16(0)];
   return Buffer.concat([...parts, central, Uint8Array.from(end)]);
 }
 
 /** A torch file with one pickle and the given storages. */
-export function torchFile(data: readonly number[], storages: Readonly<Record<string, Float32Array>> = {}): Buffer {
-  return zip([
+export function torchFile(data: readonly number[], storages: Readonly<Record<string, Float32Array>> = {}, long = false): Buffer {
+  const entries = [
     { name: 'archive/data.pkl', bytes: Uint8Array.from(data) },
     { name: 'archive/byteorder', bytes: text.encode('little') },
     ...Object.entries(storages).map(([key, values]) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer.slice(0)) })),
-  ]);
+  ];
+  return zip(entries, long);
 }

@@ -36,6 +36,11 @@ describe('views', () => {
     expect(await valuesOf(torchFile(state('w', pickle.tensor(storage, 0, [2, 3], [3, 1])), { 0: six }), 'w')).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
+  test('sizes and offsets that stand in ZIP64 fields alone are read, as in files beyond 4 GB', async () => {
+    const data = state('w', pickle.tensor(storage, 1, [2], [1]));
+    expect(await valuesOf(torchFile(data, { 0: six }, true), 'w')).toEqual([1, 2]);
+  });
+
   test('a transposed view is read in the order of its own shape', async () => {
     expect(await valuesOf(torchFile(state('w', pickle.tensor(storage, 0, [3, 2], [1, 3])), { 0: six }), 'w')).toEqual([0, 3, 1, 4, 2, 5]);
   });
@@ -148,6 +153,25 @@ describe('damaged files', () => {
       message: expect.stringContaining('PyTorch before 1.6'),
       hint: expect.stringContaining('save it again'),
     });
+  });
+
+  test('one changed byte anywhere ends in a coded error or in six numbers, never in another error', async () => {
+    const good = torchFile(state('w', pickle.tensor(storage, 0, [6], [1])), { 0: six });
+    await fc.assert(
+      fc.asyncProperty(fc.nat(good.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
+        const bytes = Buffer.from(good);
+        bytes[at] = (bytes[at] ?? 0) ^ change;
+        const path = await fileOf(bytes);
+        try {
+          const source = await openTorchPickle(path);
+          for (const name of source.names) expect((await source.readF32(name)).length).toBeLessThanOrEqual(6);
+          await source.close();
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^checkpoint-(hostile|unreadable)$/) });
+        }
+      }),
+      { numRuns: 400 },
+    );
   });
 
   test('a missing storage is named', async () => {
