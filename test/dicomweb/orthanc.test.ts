@@ -44,6 +44,7 @@ function capture(study: string, name: string, pixel: number): Uint8Array {
     SamplesPerPixel: 1,
     PhotometricInterpretation: 'MONOCHROME2',
     PixelData: new Uint8Array([pixel, pixel]),
+    _vrMap: { PixelData: 'OW' },
   };
   return writePart10(dataset, { sopClass, sopInstance: instance, transferSyntax: '1.2.840.10008.1.2.1' });
 }
@@ -157,12 +158,12 @@ describe.skipIf(!ready)('against Orthanc', () => {
   ])('%s in the middle of every answer ends in dicomweb-missing-instances, after bounded tries', async (_, fault) => {
     proxy.next(fault);
     const before = proxy.connections();
-    const wanted = slices.instances.slice(0, 2).map((one) => one.uid);
+    const wanted = slices.instances.slice(0, 1).map((one) => one.uid);
     const { got, error } = await retrieved(pacs(proxy.origin, { idleMs: 200 }), slices, wanted);
     proxy.next({ kind: 'none' });
     expect(codeOf(error)).toBe('dicomweb-missing-instances');
     expect(got.size).toBe(0);
-    expect(proxy.connections() - before).toBe(6);
+    expect(proxy.connections() - before).toBe(3);
   });
 
   test('an instance that does not exist is named as gone after the others were delivered', async () => {
