@@ -12,7 +12,7 @@ import type { Order } from '#domain/order.ts';
 import { regionsOfOrder } from '#domain/regions.ts';
 import { modalityOfOrder, modalityOfText } from './modality.ts';
 import { type Concept, codesOf, hasCode, relative, type ServiceRequest, serviceRequestForm, wordsOf } from './resources.ts';
-import { sideOfOrder } from './side.ts';
+import { examPart, sideOfOrder } from './side.ts';
 
 export interface Orders {
   /** One per imaging order, first come first. */
@@ -67,8 +67,10 @@ function orderOf(order: ServiceRequest, reference: string): { order: Order; disa
   const sites = codesOf(order.bodySite);
   const siteTexts = order.bodySite.flatMap(({ text }) => text ?? []);
   const texts = [order.code?.text ?? null, ...order.orderDetail.map(wordsOf)].filter((text) => text !== null);
+  // "XR chest, follow-up of CT" asks for a film; a text that is all reason is read whole.
+  const exams = texts.map((text) => (modalityOfText(examPart(text)) === null ? text : examPart(text)));
   const displays = codes.flatMap((code) => reportCodeOf(code)?.display ?? code.display ?? []);
-  const { regions, disagreement } = regionsOfOrder({ sites, terms: siteTexts, codes, texts });
+  const { regions, disagreement } = regionsOfOrder({ sites, terms: siteTexts, codes, texts: exams });
   return {
     disagreement,
     order: {
@@ -76,7 +78,7 @@ function orderOf(order: ServiceRequest, reference: string): { order: Order; disa
       status: order.status,
       codes,
       text: wordsOf(order.code),
-      modality: modalityOfOrder([...codes, ...codesOf([...order.orderDetail, ...order.category])], texts),
+      modality: modalityOfOrder([...codes, ...codesOf([...order.orderDetail, ...order.category])], exams),
       regions,
       side: sideOfOrder(sites, siteTexts, [...texts, ...displays]),
       reasons: reasonsOf(order),

@@ -19,8 +19,8 @@ const sideCodes: Readonly<Record<string, Side>> = {
 const reasonBegins =
   /\b(rule ?out|r\/o|ro|for|to|eval(uate|uation)?|assess|assessment|exclude|suspect(ed|s)?|suspicion|question(able)?|concern(ing)?|concerned|due|because|history|hx|h\/o|indication|reason|follow[- ]?up|f\/u|after|post|s\/p|status|with|pain|since|check)\b|\?/i;
 
-/** The words before a reason begins: "XR chest PA - rule out left pneumothorax" -> "XR chest PA - ". */
-function examPart(text: string): string {
+/** The words before a reason begins: "XR chest PA - rule out left pneumothorax" -> "XR chest PA - ". May be empty. */
+export function examPart(text: string): string {
   const at = text.search(reasonBegins);
   return at < 0 ? text : text.slice(0, at);
 }

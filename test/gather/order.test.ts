@@ -73,7 +73,15 @@ describe('what is read of it', () => {
     ['MRI brain', 'MR'],
     ['ultrasound abdomen', 'US'],
     ['Mammogram screening', 'MG'],
+    ['XR chest, follow-up of a CT finding', 'DX'],
+    ['Follow-up CT chest', 'CT'],
   ])('%s asks for %s', (text, modality) => expect(one({ code: { text } })?.modality).toBe(modality));
+});
+
+test('the region is that of the exam, not of its reason', () => {
+  expect(one({ code: { text: 'XR chest for abdominal pain' } })?.regions).toEqual(['chest']);
+  expect(one({ code: { text: 'Chest x-ray, suspected CAP' } })?.regions).toEqual(['chest']);
+  expect(one({ code: { text: 'MRI femoral head left' } })?.regions).toEqual(['hip']);
 });
 
 describe('the side of an order', () => {
