@@ -37,7 +37,7 @@ export interface Padding {
   readonly high: number;
 }
 
-export function lookUp(lut: LookupTable, x: number): number {
+function lookUp(lut: LookupTable, x: number): number {
   const index = Math.min(Math.max(Math.floor(x) - lut.first, 0), lut.entries.length - 1);
   return lut.entries[index] ?? 0;
 }

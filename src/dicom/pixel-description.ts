@@ -7,7 +7,7 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Header } from './header.ts';
 
 /** Samples of one frame; a mammogram of 5624 x 4096 has 23 million. */
-export const maxFrameSamples = 128 * 1024 * 1024;
+const maxFrameSamples = 128 * 1024 * 1024;
 const maxFrames = 100_000;
 
 export interface PixelDescription {
@@ -25,7 +25,7 @@ export interface PixelDescription {
 }
 
 const photometrics = ['MONOCHROME1', 'MONOCHROME2', 'RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_RCT', 'YBR_ICT'] as const;
-export type Photometric = (typeof photometrics)[number];
+type Photometric = (typeof photometrics)[number];
 
 /**
  * @throws pixel-missing when the object has no image, pixel-unsupported for float, palette, 1-bit and other forms,

@@ -17,7 +17,7 @@ const maxFileBytes = 1024 * 1024 * 1024;
 const maxInflatedBytes = 256 * 1024 * 1024;
 
 /** Pixel data as they lie in the file. */
-export type PixelData =
+type PixelData =
   | {
       readonly kind: 'native';
       readonly bytes: Uint8Array /** 8-bit samples in big endian words (VR OW) are swapped in pairs. */;

@@ -20,7 +20,7 @@ export interface StoredFrame {
 }
 
 /** Bytes of one native frame. */
-export function nativeFrameBytes({ rows, columns, samples, bitsAllocated, photometric }: PixelDescription): number {
+function nativeFrameBytes({ rows, columns, samples, bitsAllocated, photometric }: PixelDescription): number {
   return photometric === 'YBR_FULL_422' ? rows * columns * 2 : (rows * columns * samples * bitsAllocated) / 8;
 }
 

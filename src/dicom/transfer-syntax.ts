@@ -36,9 +36,6 @@ export function isNative(transferSyntax: string): boolean {
   return native.includes(transferSyntax);
 }
 
-/** Every transfer syntax that pixels are read from. */
-export const supportedTransferSyntaxes: readonly string[] = [...native, ...Object.keys(codecOf)];
-
 /** @throws transfer-syntax-unsupported, with the name where it has one */
 export function codecFor(transferSyntax: string): Codec {
   const codec = codecOf[transferSyntax];

@@ -2,8 +2,8 @@
 import { type DicomFile, readPart10 } from '#dicom/read.ts';
 import { writePart10 } from '#dicom/write.ts';
 
-export const explicitLittleEndian = '1.2.840.10008.1.2.1';
-export const dxClass = '1.2.840.10008.5.1.4.1.1.1.1';
+const explicitLittleEndian = '1.2.840.10008.1.2.1';
+const dxClass = '1.2.840.10008.5.1.4.1.1.1.1';
 
 /** A 4 x 3 DX image of 12 bits whose stored values are 0, 300, 600, ... */
 export function filmBytes(changes: Readonly<Record<string, unknown>> = {}, transferSyntax = explicitLittleEndian): Uint8Array {

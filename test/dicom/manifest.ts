@@ -44,7 +44,7 @@ export function readShared(path: string): DicomFile {
 }
 
 /** What the stored values of all frames are, in the form that the manifest's `about` defines. */
-export async function digestOf(file: DicomFile): Promise<{ sha256: string; min: number; max: number; mean: number }> {
+async function digestOf(file: DicomFile): Promise<{ sha256: string; min: number; max: number; mean: number }> {
   const frames = file.header.number('NumberOfFrames') ?? 1;
   const hash = createHash('sha256');
   let [min, max, sum, count] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
