@@ -34,7 +34,7 @@ function hasWord(text: string, words: readonly string[]): string | null {
 
 /** The other side than the one that was examined. Only where sides are different exams: a chest film shows both. */
 function wrongSide({ text }: Statement, { side, regions }: GuardContext): Hold | null {
-  if (side === null || side === 'bilateral' || regions.length === 0 || !regions.every(isPaired)) return null;
+  if (side === null || side === 'bilateral' || !regions.every(isPaired)) return null;
   const says = { left: /\bleft\b/i.test(text), right: /\bright\b/i.test(text) };
   const other = side === 'left' ? 'right' : 'left';
   if (!says[other] || says[side]) return null;

@@ -27,6 +27,9 @@ describe('side', () => {
     expect(rulesOf(text, knee)).toEqual([]),
   );
   test('a chest film shows both sides', () => expect(rulesOf('Left effusion.', { side: 'right' })).toEqual([]));
+  test('an order that says a side and no region is believed', () => {
+    expect(rulesOf('Left effusion.', { side: 'right', regions: [] })).toEqual(['side']);
+  });
   test('without a known side nothing is held', () => expect(rulesOf('Left knee.', { regions: ['knee'] })).toEqual([]));
 });
 
