@@ -47,7 +47,8 @@ function labelOf(picture: Picture, slice: Slice, prior: boolean, { evidence, wor
   const days = date === null || study.date === null ? null : daysBetween(date, study.date);
   const slots = {
     modality: picture.modality,
-    region: regions.length === 0 ? null : regions.join(' and '),
+    // A whole body or a limb is a set of many; a label that lists them all says less than none.
+    region: regions.length === 0 || regions.length > 3 ? null : regions.join(' and '),
     view: picture.view,
     date,
     days: days === null ? null : String(days),

@@ -80,6 +80,10 @@ describe('a label leaves out what is not known', () => {
       'Current film, PA, 2026-11-24',
     );
   });
+  test('a region that is a set of many', () => {
+    expect(label({ bodyPart: 'CHESTABDPELVIS' })).toBe('Current film, chest and abdomen and pelvis PA, 2026-11-24');
+    expect(label({ bodyPart: 'EXTREMITY' })).toBe('Current film, PA, 2026-11-24');
+  });
   test('date and days', () => {
     const undated = evidence(study('1.2.1', { date: null, regions: ['chest'] }), [study('1.2.2', { date: null, regions: ['chest'] })]);
     const pictures = [picture('1.2.1', 1, { date: null }), picture('1.2.2', 1, { date: null })];
