@@ -15,6 +15,8 @@ export interface Lanes {
   /** Our own account at the FHIR server. */
   readonly fhir: FhirClient;
   readonly pacs: Dicomweb;
+  /** Null = the FHIR server needs no token of ours. */
+  readonly fhirToken: Token | null;
   /** A client with the EHR's token for one call; null when its FHIR server is not one that the site knows. */
   requestLane(fhirServer: string, accessToken: string | null, otherBases: readonly string[]): FhirClient | null;
   /** Public keys of our backend clients, for the JWKS that authorization servers read. */
@@ -81,6 +83,7 @@ export async function openLanes(site: Site): Promise<Lanes> {
   const requestNeighbours = new Map<string, Neighbour>([[site.fhir.base, fhirNeighbour]]);
   return {
     publicKeys,
+    fhirToken,
     fhir: openFhir({ base: site.fhir.base, neighbour: fhirNeighbour, token: fhirToken }),
     pacs: openDicomweb({
       roots: site.dicomweb.roots,

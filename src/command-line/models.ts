@@ -1,0 +1,127 @@
+/** Commands for whoever brings a model: import, list, verify, ask. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { printJson, progressLine, several, wholeNumber } from './terminal.ts';
+
+const bundlesFolder = resolve(import.meta.dirname, '../../data/bundles');
+
+interface ImportFlags {
+  readonly out: string;
+  readonly name?: string;
+  readonly tower?: string;
+  readonly template?: string;
+  readonly modality: readonly string[];
+  readonly maxImages?: number;
+  readonly metadata?: string;
+  readonly json?: boolean;
+}
+
+async function importModel(from: string, flags: ImportFlags): Promise<void> {
+  const { importText, modelsImport } = await import('#model/commands.ts');
+  const report = await modelsImport({
+    from: resolve(from),
+    root: resolve(flags.out),
+    name: flags.name ?? null,
+    tower: flags.tower === undefined ? null : resolve(flags.tower),
+    template: flags.template ?? null,
+    modalities: flags.modality,
+    maxImages: flags.maxImages ?? null,
+    metadataPath: flags.metadata === undefined ? null : resolve(flags.metadata),
+    progress: (done, total) => progressLine(`weights ${done} of ${total}`),
+  });
+  progressLine('');
+  if (flags.json === true) printJson(report);
+  else process.stdout.write(`${importText(report)}\n`);
+}
+
+async function listModels(flags: { readonly in: string; readonly json?: boolean }): Promise<void> {
+  const { listText, modelsList } = await import('#model/commands.ts');
+  const summaries = await modelsList(resolve(flags.in));
+  if (flags.json === true) printJson(summaries);
+  else process.stdout.write(`${listText(summaries)}\n`);
+}
+
+async function verifyModel(dir: string, flags: { readonly json?: boolean }): Promise<void> {
+  const { modelsVerify, verifyText } = await import('#model/commands.ts');
+  const report = await modelsVerify(resolve(dir));
+  if (flags.json === true) printJson(report);
+  else process.stdout.write(`${verifyText(report)}\n`);
+}
+
+interface AskFlags {
+  readonly bundle: string;
+  readonly image: readonly string[];
+  readonly text: string;
+  readonly device: 'auto' | 'cpu' | 'webgpu' | 'cuda';
+  readonly threads?: number;
+  readonly maxNewTokens?: number;
+  readonly json?: boolean;
+}
+
+async function askModel(flags: AskFlags): Promise<void> {
+  const [{ ask }, { loadPictures }, { startDevice }] = await Promise.all([
+    import('#model/ask.ts'),
+    import('./pictures.ts'),
+    import('#runtime/device.ts'),
+  ]);
+  const device = await startDevice({
+    device: flags.device,
+    bundleDir: resolve(flags.bundle),
+    threads: flags.threads ?? null,
+    timeoutMs: 600_000,
+  });
+  try {
+    const answer = await ask(
+      { images: flags.image.map((path) => resolve(path)), text: flags.text, maxNewTokens: flags.maxNewTokens ?? null },
+      {
+        load: loadPictures,
+        ask: (request, onText) => device.ask(request, onText),
+        write: (text) => {
+          if (flags.json !== true) process.stdout.write(text);
+        },
+      },
+    );
+    if (flags.json === true) printJson(answer);
+    else process.stdout.write('\n');
+  } finally {
+    await device.close();
+  }
+}
+
+export function addModelCommands(program: Command): void {
+  const models = program.command('models').description('bundles: import, list, verify');
+  models
+    .command('import <checkpoint>')
+    .description("make a bundle of the folder that a model's authors published")
+    .option('--out <dir>', 'folder of the bundles', bundlesFolder)
+    .option('--name <name>', "name of the bundle; default: the folder's")
+    .option('--tower <dir>', 'folder of the vision tower when it is not in the checkpoint')
+    .option('--template <name>', 'conversation template, where it cannot be told from the files')
+    .option('--modality <code>', 'DICOM modality that it may draft; may be given several times', several, [])
+    .option('--max-images <n>', 'images that it takes', wholeNumber)
+    .option('--metadata <file>', 'a file of the form of wetread.json')
+    .option('--json', 'the report as JSON')
+    .action(importModel);
+  models
+    .command('list')
+    .description('bundles of a folder')
+    .option('--in <dir>', 'folder of the bundles', bundlesFolder)
+    .option('--json', 'as JSON')
+    .action(listModels);
+  models
+    .command('verify <bundle>')
+    .description('check every file of a bundle against its digest')
+    .option('--json', 'as JSON')
+    .action(verifyModel);
+  program
+    .command('ask')
+    .description('run one prompt on pictures, streaming the answer')
+    .requiredOption('--bundle <dir>', 'the bundle')
+    .option('--image <file>', 'PNG or DICOM; may be given several times', several, [])
+    .requiredOption('--text <text>', 'what to ask')
+    .option('--device <name>', 'auto, cpu, webgpu or cuda', 'auto')
+    .option('--threads <n>', 'threads of the engine', wholeNumber)
+    .option('--max-new-tokens <n>', 'limit of the answer', wholeNumber)
+    .option('--json', 'the whole answer as JSON')
+    .action(askModel);
+}

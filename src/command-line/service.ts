@@ -1,0 +1,110 @@
+/** Commands that run or check a service: sandbox, serve, site check. */
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { WetreadError } from '#domain/errors.ts';
+import { logger, printJson, untilStopped, wholeNumber } from './terminal.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+
+interface SandboxFlags {
+  readonly port: number;
+  readonly data: string;
+  readonly dicom?: string;
+  readonly fhir?: string;
+  readonly json?: boolean;
+  readonly log: string;
+}
+
+async function sandbox(flags: SandboxFlags): Promise<void> {
+  const { dicom, fhir } = flags;
+  if ((dicom === undefined) !== (fhir === undefined))
+    throw new WetreadError('usage', 'found one of --dicom and --fhir, expected both or none');
+  const { runSandbox } = await import('#sandbox/run.ts');
+  const running = await runSandbox({
+    dataDir: resolve(flags.data),
+    port: flags.port,
+    own: dicom === undefined || fhir === undefined ? null : { dicom: resolve(dicom), fhir: resolve(fhir) },
+    log: logger(flags.log),
+    now: () => new Date(),
+    progress: (what) => void process.stderr.write(`wetread: ${what}\n`),
+  });
+  for (const warning of running.warnings) process.stderr.write(`wetread: left out: ${warning}\n`);
+  const { addresses } = running;
+  if (flags.json === true) printJson(addresses);
+  else {
+    const rows = [
+      ['EHR page', addresses.ehr],
+      ['FHIR server', addresses.fhir],
+      ['DICOMweb', addresses.dicomweb],
+      ['CDS service', `${addresses.cds}/cds-services`],
+      ['authorization server', addresses.authorization],
+      ['data', addresses.data],
+    ] as const;
+    process.stdout.write(`\n${rows.map(([name, address]) => `  ${name.padEnd(22)}${address}`).join('\n')}\n\n`);
+    process.stdout.write(`Next: open ${addresses.ehr}, choose a patient, and sign the order.\n`);
+  }
+  await untilStopped(running.close);
+}
+
+async function serveSite(flags: { readonly site: string; readonly log: string }): Promise<void> {
+  const [{ readSite }, { serve }, { listen }] = await Promise.all([
+    import('#site/site.ts'),
+    import('#src/serve.ts'),
+    import('#src/listen.ts'),
+  ]);
+  const site = readSite(resolve(flags.site));
+  const listening = await listen('service', site.service.port, site.service.host);
+  const service = await serve(site, { listening, log: logger(flags.log), now: () => new Date() }).catch(async (error: unknown) => {
+    await listening.close();
+    throw error;
+  });
+  process.stderr.write(`wetread: serving ${site.environment} site ${site.service.publicUrl} on ${listening.origin}\n`);
+  await untilStopped(async () => {
+    await listening.close();
+    await service.close();
+  });
+}
+
+async function checkSiteFile(file: string, flags: { readonly json?: boolean }): Promise<void> {
+  const [{ readSite }, { checkSite, checkText }, { openLanes }] = await Promise.all([
+    import('#site/site.ts'),
+    import('#site/check.ts'),
+    import('#reading/lanes.ts'),
+  ]);
+  const site = readSite(resolve(file));
+  const lanes = await openLanes(site);
+  try {
+    const findings = await checkSite(site, { token: lanes.fhirToken, fhir: lanes.fhir, dicomweb: lanes.pacs });
+    if (flags.json === true) printJson(findings);
+    else process.stdout.write(`${checkText(findings)}\n`);
+    if (findings.some((finding) => finding.state === 'problem')) process.exitCode = 1;
+  } finally {
+    await lanes.close();
+  }
+}
+
+export function addServiceCommands(program: Command): void {
+  program
+    .command('sandbox')
+    .description('start the embedded hospital with its EHR page, and the service beside it')
+    .option('--port <n>', 'first of five ports in a row; 0 = free ones', wholeNumber, 8480)
+    .option('--data <dir>', 'folder for everything that is written', join(root, 'data'))
+    .option('--dicom <dir>', 'your own DICOM files instead of the phantoms (with --fhir)')
+    .option('--fhir <dir>', 'your own FHIR bundles (with --dicom)')
+    .option('--json', 'one line of JSON on stdout once everything answers')
+    .option('--log <level>', 'level of the log on stderr', 'warn')
+    .action(sandbox);
+  program
+    .command('serve')
+    .description('run the service of a site')
+    .requiredOption('--site <file>', 'the site file')
+    .option('--log <level>', 'level of the log on stderr', 'info')
+    .action(serveSite);
+  program
+    .command('site')
+    .description('work with site files')
+    .command('check <file>')
+    .description('read from every connection of a site and say what was found')
+    .option('--json', 'findings as JSON')
+    .action(checkSiteFile);
+}

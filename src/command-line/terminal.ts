@@ -1,0 +1,37 @@
+/** What every command shares: option parsers, the log, the progress line, and waiting for a signal. */
+import { InvalidArgumentError } from 'commander';
+import pino, { type Logger } from 'pino';
+
+/** A whole number that is not negative. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number');
+  return value;
+}
+
+/** Collects an option that may be given several times. */
+export function several(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+/** Logs go to stderr, so that stdout is for results alone. */
+export function logger(level: string): Logger {
+  return pino({ level, base: null }, pino.destination(2));
+}
+
+/** A line on stderr that overwrites itself on a terminal, and is left out elsewhere. */
+export function progressLine(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** Waits for SIGINT, SIGTERM or SIGHUP, then closes. */
+export async function untilStopped(close: () => Promise<void>): Promise<void> {
+  await new Promise<void>((stop) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop());
+  });
+  await close();
+}
