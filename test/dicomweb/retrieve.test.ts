@@ -86,7 +86,13 @@ describe('WADO-RS', () => {
 
   test('parts of a wrong type or without DICOM are dropped, said, and missing', async () => {
     const html = await archive(
-      (_, response) => void response.writeHead(200, multipartType).end(multipart([Buffer.from('<html>')], 'text/html')),
+      (_, response) =>
+        void response.writeHead(200, multipartType).end(
+          multipart(
+            uids.map((uid) => object(uid)),
+            'text/html',
+          ),
+        ),
     );
     const wrongType = await read(html.client);
     expect(codeOf(wrongType.error)).toBe('dicomweb-missing-instances');
