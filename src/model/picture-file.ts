@@ -24,6 +24,7 @@ export async function readPictureFile(path: string): Promise<PictureFile> {
       const values = info.channels === 1 ? words : words.filter((_, i) => i % info.channels === 0);
       return { depth: 16, width: info.width, height: info.height, values };
     }
+    if (space === 'cmyk') throw new WetreadError('pixel-unsupported', `${path}: a CMYK picture; grey and RGB are read`);
     const { data, info } = await file.raw().toBuffer({ resolveWithObject: true });
     return { depth: 8, image: withoutAlpha(info.width, info.height, info.channels, data) };
   } catch (cause) {

@@ -6,6 +6,7 @@ import { openCheckpoint } from '#model/checkpoint/open.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
 import { type NamedTensor, writeSafetensors } from '#model/checkpoint/safetensors-write.ts';
 import { importCheckpoint } from '#model/import.ts';
+import { pickle, torchFile } from './checkpoint/torch-file.ts';
 import { copyCheckpoint, temporaryFolder } from './folder.ts';
 
 const folder = await temporaryFolder();
@@ -81,6 +82,35 @@ describe('what is imported', () => {
     const paths = await spoilt(legacy, (from) => rename(join(from, 'openai'), join(from, '../elsewhere')));
     const tower = join(paths.from, '../elsewhere/clip-vit-large-patch14-336');
     await expect(importCheckpoint({ ...paths, tower })).resolves.toMatchObject({ report: { family: 'llava' } });
+  });
+
+  test('a projector that was saved apart (mm_projector.bin) is read where the shards hold none', async () => {
+    const whole = await importCheckpoint(await spoilt(legacy, async () => undefined));
+    const paths = await spoilt(legacy, async (from) => {
+      const source = await openCheckpoint(from);
+      const rest: NamedTensor[] = [];
+      const entries: [number[], number[]][] = [];
+      const storages: Record<string, Float32Array> = {};
+      for (const name of source.names) {
+        const { shape } = source.info(name);
+        const values = await source.readF32(name);
+        if (!name.includes('mm_projector')) {
+          rest.push({ name, shape, values });
+          continue;
+        }
+        const key = `${entries.length}`;
+        storages[key] = values.slice();
+        const stride = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
+        entries.push([pickle.string(name), pickle.tensor(pickle.storage('FloatStorage', key, values.length), 0, shape, stride)]);
+      }
+      await source.close();
+      await writeSafetensors(join(from, 'model.safetensors'), rest);
+      await writeFile(
+        join(from, 'mm_projector.bin'),
+        torchFile([...pickle.start, ...pickle.items(pickle.orderedDict(), ...entries), ...pickle.stop], storages),
+      );
+    });
+    expect((await importCheckpoint(paths)).bundle.manifest.files['weights.data']).toEqual(whole.bundle.manifest.files['weights.data']);
   });
 
   test('tensors inside the checkpoint win over the tower beside it, and the report says that they differ', async () => {

@@ -12,6 +12,7 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Manifest } from '../../bundle-manifest.ts';
 import { mergeSources, openCheckpoint, openFolder } from '../../checkpoint/open.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { openTorchPickle } from '../../checkpoint/torch-pickle.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
 import type { Progress } from '../../onnx/files.ts';
@@ -95,13 +96,16 @@ function findTower(from: string, top: Top, given: string | null): string | null 
   return candidates.find((folder) => existsSync(join(folder, 'config.json'))) ?? null;
 }
 
+/** The checkpoint, then a projector that was saved apart, then the tower: what comes first wins. */
 async function openSource(from: string, tower: string | null): Promise<TensorSource> {
-  const checkpoint = await openCheckpoint(from);
+  let source = await openCheckpoint(from);
   try {
+    const projector = join(from, 'mm_projector.bin');
+    if (existsSync(projector)) source = mergeSources(source, await openTorchPickle(projector));
     const own = tower === null ? null : await openFolder(tower);
-    return own === null ? checkpoint : mergeSources(checkpoint, own);
+    return own === null ? source : mergeSources(source, own);
   } catch (error) {
-    await checkpoint.close();
+    await source.close();
     throw error;
   }
 }
