@@ -10,7 +10,7 @@ import express from 'express';
 import { type Listening, listen } from '#src/listen.ts';
 import { type Authorization, openAuthorization } from './authorization/authorization.ts';
 import { type Archive, openArchive } from './dicomweb/archive.ts';
-import { renderPicture } from './dicomweb/rendered.ts';
+import { renderFrame } from './dicomweb/rendered.ts';
 import { dicomwebRouter } from './dicomweb/router.ts';
 import { type LoadedFile, loadFiles } from './fhir/files.ts';
 import { type FhirServer, openFhirServer } from './fhir/server.ts';
@@ -80,7 +80,7 @@ export async function startSandbox({ dataDir, ports, dicomFolders, fhirBundles, 
 
   const archive = await openArchive(dicomFolders, join(dataDir, 'dicom'));
   const isActive = async (token: string) => (await authorization.introspect(token)) !== null;
-  const pacs = dicomwebRouter({ archive, base: root, render: renderPicture, isActive });
+  const pacs = dicomwebRouter({ archive, base: root, render: renderFrame, isActive });
   dicomwebHttp.serve(express().disable('x-powered-by').use('/dicomweb', pacs));
 
   const opened = stack.move();

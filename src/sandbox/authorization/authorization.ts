@@ -17,7 +17,7 @@ import { smartConfiguration } from './smart-configuration.ts';
 import { noSwitches, type Switches } from './switches.ts';
 
 /** What the EHR had on its screen when it launched the app. */
-export interface Launch {
+interface Launch {
   /** Logical ids on the FHIR server. */
   readonly patient: string;
   readonly encounter: string | null;
@@ -27,12 +27,12 @@ export interface Launch {
   readonly user: string;
 }
 
-export interface App {
+interface App {
   readonly clientId: string;
   readonly redirectUris: readonly string[];
 }
 
-export interface Service {
+interface Service {
   readonly clientId: string;
   /** Public keys, ES384 or RS384; by URL they are fetched when an assertion names an unknown one. */
   readonly keys: { readonly jwksUri: string } | { readonly jwks: { readonly keys: readonly object[] } };
@@ -51,7 +51,7 @@ export interface Authorization {
   readonly switches: Switches;
 }
 
-export interface AuthorizationOptions {
+interface AuthorizationOptions {
   /** Origin under which `listener` is reached. */
   readonly issuer: string;
   readonly fhirBase: string;

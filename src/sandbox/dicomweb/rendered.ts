@@ -1,11 +1,7 @@
-/** A picture of the sandbox's PACS for viewers: the display rules of #dicom, as PNG or JPEG. Never what the model sees. */
-import sharp from 'sharp';
+/** The picture of a frame for viewers of the sandbox's PACS, by the display rules of #dicom. Never what the model sees. */
 import { pictureOf } from '#dicom/picture.ts';
+import { renderPicture } from '#dicom/rendered.ts';
 import type { Render } from './retrieve.ts';
 
 /** @throws what pictureOf throws */
-export const renderPicture: Render = async (file, frame, type) => {
-  const { pixels, width, height, channels } = await pictureOf(file, { frame });
-  const image = sharp(pixels, { raw: { width, height, channels } });
-  return type === 'image/png' ? image.png().toBuffer() : image.jpeg({ quality: 90 }).toBuffer();
-};
+export const renderFrame: Render = async (file, frame, type) => renderPicture(await pictureOf(file, { frame }), type);

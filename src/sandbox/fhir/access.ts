@@ -11,7 +11,7 @@ import { FhirRefusal } from './refusal.ts';
 import type { FhirStore, Version } from './store.ts';
 import type { ServedType } from './types.ts';
 
-export type Letter = 'c' | 'r' | 'u' | 'd' | 's';
+type Letter = 'c' | 'r' | 'u' | 'd' | 's';
 
 export interface Access {
   /** @throws FhirRefusal 403 when no scope allows this interaction with the type. */

@@ -36,8 +36,8 @@ export interface Query {
   readonly applied: URLSearchParams;
 }
 
-export const defaultCount = 50;
-export const maxCount = 500;
+const defaultCount = 50;
+const maxCount = 500;
 
 function refuse(message: string): never {
   throw new FhirRefusal(400, 'not-supported', message);

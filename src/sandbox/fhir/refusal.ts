@@ -6,7 +6,7 @@
  */
 import type { OperationOutcome, OperationOutcomeIssue } from '@medplum/fhirtypes';
 
-export type IssueCode = OperationOutcomeIssue['code'];
+type IssueCode = OperationOutcomeIssue['code'];
 
 export class FhirRefusal extends Error {
   override readonly name = 'FhirRefusal';

@@ -10,7 +10,7 @@ import { entriesFor } from './entries.ts';
 import { FhirRefusal } from './refusal.ts';
 import { isServed, type ServedType } from './types.ts';
 
-export type Method = 'POST' | 'PUT' | 'DELETE';
+type Method = 'POST' | 'PUT' | 'DELETE';
 
 export interface Version {
   readonly type: ServedType;

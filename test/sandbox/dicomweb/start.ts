@@ -6,7 +6,7 @@ import express from 'express';
 import supertest, { type Response } from 'supertest';
 import { writePart10 } from '#dicom/write.ts';
 import { type Archive, openArchive } from '#sandbox/dicomweb/archive.ts';
-import { renderPicture } from '#sandbox/dicomweb/rendered.ts';
+import { renderFrame } from '#sandbox/dicomweb/rendered.ts';
 import { dicomwebRouter } from '#sandbox/dicomweb/router.ts';
 import { listen } from '#src/listen.ts';
 
@@ -65,7 +65,7 @@ export async function startPacs(files: Readonly<Record<string, Uint8Array>>, tok
   const server = await listen('DICOMweb', 0);
   const base = `${server.origin}/dicomweb`;
   const archive = await openArchive([join(folder, 'given')], join(folder, 'stored'));
-  const router = dicomwebRouter({ archive, base, render: renderPicture, isActive: async (token) => tokens.includes(token) });
+  const router = dicomwebRouter({ archive, base, render: renderFrame, isActive: async (token) => tokens.includes(token) });
   server.serve(express().use('/dicomweb', router));
   return {
     base,
