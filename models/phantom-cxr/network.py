@@ -130,9 +130,10 @@ class LlamaAttention(nn.Module):
         self.v_proj = nn.Linear(c["hidden_size"], self.kv * self.dim, bias=False)
         self.o_proj = nn.Linear(self.heads * self.dim, c["hidden_size"], bias=False)
 
-    def forward(self, x, cosine, sine, past):
+    def forward(self, x, cosine, sine, past, first):
         b, n, _ = x.shape
-        q = rotate(self.q_proj(x).view(b, n, self.heads, self.dim).transpose(1, 2), cosine, sine)
+        q = self.q_proj(x[:, first:]).view(b, n - first, self.heads, self.dim).transpose(1, 2)
+        q = rotate(q, cosine[first:], sine[first:])
         k = rotate(self.k_proj(x).view(b, n, self.kv, self.dim).transpose(1, 2), cosine, sine)
         v = self.v_proj(x).view(b, n, self.kv, self.dim).transpose(1, 2)
         if past is not None:
@@ -141,8 +142,9 @@ class LlamaAttention(nn.Module):
             past[:] = [k, v]
         group = self.heads // self.kv
         k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=n > 1)
-        return self.o_proj(y.transpose(1, 2).reshape(b, n, -1))
+        seen = torch.ones(n, n, dtype=torch.bool).tril()[first:] if first else None
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=n > 1 and not first)
+        return self.o_proj(y.transpose(1, 2).reshape(b, n - first, -1))
 
 
 class LlamaMlp(nn.Module):
@@ -164,8 +166,8 @@ class LlamaLayer(nn.Module):
         self.post_attention_layernorm = RmsNorm(c["hidden_size"], c["rms_norm_eps"])
         self.mlp = LlamaMlp(c)
 
-    def forward(self, x, cosine, sine, past):
-        x = x + self.self_attn(self.input_layernorm(x), cosine, sine, past)
+    def forward(self, x, cosine, sine, past, first):
+        x = x[:, first:] + self.self_attn(self.input_layernorm(x), cosine, sine, past, first)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -178,14 +180,16 @@ class LlamaModel(nn.Module):
         self.layers = nn.ModuleList(LlamaLayer(c) for _ in range(c["num_hidden_layers"]))
         self.norm = RmsNorm(c["hidden_size"], c["rms_norm_eps"])
 
-    def forward(self, x, start=0, pasts=None):
+    def forward(self, x, start=0, pasts=None, first=0):
+        """Rows from `first` on: the last layer needs no others, and training only the answer's."""
         half = self.c["head_dim"] // 2
         frequency = 1.0 / (self.c["rope_theta"] ** (torch.arange(half) / half))
         angle = torch.arange(start, start + x.shape[1])[:, None] * frequency
         angle = torch.cat([angle, angle], 1)
         cosine, sine = angle.cos(), angle.sin()
         for index, layer in enumerate(self.layers):
-            x = layer(x, cosine, sine, None if pasts is None else pasts[index])
+            last = index == len(self.layers) - 1
+            x = layer(x, cosine, sine, None if pasts is None else pasts[index], first if last else 0)
         return self.norm(x)
 
 

@@ -20,6 +20,8 @@ export interface EvaluationPrompt {
   readonly task: string;
 }
 
+export type Which = 'current' | 'prior';
+
 export interface EvaluationOptions {
   readonly ask: (parts: readonly PromptPart[]) => Promise<Pick<Answer, 'text'>>;
   readonly seeds: readonly string[];
@@ -52,16 +54,14 @@ function fill(template: string, slots: Readonly<Record<string, string>>): string
 
 const reasons = ['cough', 'fever', 'shortness of breath', 'chest pain', 'follow-up'] as const;
 
-/** The prompt of one study, with the given films; `number` decides order and history. */
+/** The prompt of one study with its films in the given order; `number` decides the reason for the exam. */
 export function partsOfStudy(
   prompt: EvaluationPrompt,
-  prior: boolean,
+  order: readonly Which[],
   number: number,
-  film: (which: 'current' | 'prior') => RawImage,
+  film: (which: Which) => RawImage,
 ): PromptPart[] {
   const slots = { region: 'chest', view: 'PA', days: '267' };
-  const order: ('current' | 'prior')[] = prior ? ['current', 'prior'] : ['current'];
-  if (number % 2 === 1) order.reverse();
   let text = fill(prompt.history, { items: reasons[number % reasons.length] ?? '' });
   const parts: PromptPart[] = [];
   for (const which of order) {
@@ -72,7 +72,13 @@ export function partsOfStudy(
   return [...parts, { kind: 'text', text: prompt.task }];
 }
 
-function grey(size: number, pixels: Uint8Array): RawImage {
+/** The current film first, or last where `number` is odd. */
+function orderOf(study: PhantomStudy, number: number): readonly Which[] {
+  if (!study.prior) return ['current'];
+  return number % 2 === 1 ? ['prior', 'current'] : ['current', 'prior'];
+}
+
+export function grey(size: number, pixels: Uint8Array): RawImage {
   return { width: size, height: size, channels: 1, pixels };
 }
 
@@ -96,7 +102,7 @@ export async function evaluate(options: EvaluationOptions): Promise<Evaluation> 
     const cases: Case[] = [];
     for (const [number, study] of studies.entries()) {
       const shown = condition === 'films' ? study : (swapped[number] ?? study);
-      const parts = partsOfStudy(prompt, study.prior, number, (which) =>
+      const parts = partsOfStudy(prompt, orderOf(study, number), number, (which) =>
         condition === 'black images' ? black : grey(size, shownFilm(shown, which, size).pixels),
       );
       const { text } = await ask(parts);
