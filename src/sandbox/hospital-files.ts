@@ -10,7 +10,7 @@ export interface HospitalFiles {
   readonly cases: Readonly<Record<string, string>>;
 }
 
-/** Seed of the sandbox's patients; any other would do. */
+/** Seed of the sandbox's patients, the same every day, so that README can name one; only the dates follow the day. */
 const seed = 'sandbox';
 
 async function exists(path: string): Promise<boolean> {
@@ -27,7 +27,7 @@ async function exists(path: string): Promise<boolean> {
 export async function writeHospital(folder: string, now: Date): Promise<HospitalFiles> {
   const day = now.toISOString().slice(0, 10);
   const place = join(folder, `hospital-${day}`);
-  const hospital = makeHospital({ seed: `${seed}-${day}`, now });
+  const hospital = makeHospital({ seed, now });
   const files: HospitalFiles = {
     dicomFolder: join(place, 'dicom'),
     fhirFile: join(place, 'fhir.json'),

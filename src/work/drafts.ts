@@ -30,12 +30,6 @@ export async function readDraft(query: Query, key: string): Promise<DraftState |
   return row === undefined ? null : stateOf(row);
 }
 
-/** Patient of a draft whatever its state; null = no such draft. */
-export async function patientOfDraft(query: Query, key: string): Promise<string | null> {
-  const [row] = await query<{ patient_id: string }>('select patient_id from draft where key = $1', [key]);
-  return row?.patient_id ?? null;
-}
-
 export interface NewDraft {
   readonly key: string;
   readonly patientId: string;
