@@ -25,7 +25,9 @@ export async function readPictureFile(path: string): Promise<PictureFile> {
       return { depth: 16, width: info.width, height: info.height, values };
     }
     if (space === 'cmyk') throw new WetreadError('pixel-unsupported', `${path}: a CMYK picture; grey and RGB are read`);
-    const { data, info } = await file.raw().toBuffer({ resolveWithObject: true });
+    // Without being told, sharp writes grey as three equal channels.
+    const picture = space === 'b-w' ? file.toColourspace('b-w') : file;
+    const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
     return { depth: 8, image: withoutAlpha(info.width, info.height, info.channels, data) };
   } catch (cause) {
     if (cause instanceof WetreadError) throw cause;
