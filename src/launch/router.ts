@@ -111,6 +111,12 @@ export function createLaunchRouter(options: LaunchOptions): Router {
   return router;
 }
 
+/** The OAuth library's code of what did not hold: its messages and causes carry parts of answers, which no log may have. */
+function reasonOf(error: unknown): string | null {
+  const cause = error instanceof Error ? error.cause : null;
+  return cause instanceof oauth.OperationProcessingError || cause instanceof oauth.UnsupportedOperationError ? (cause.code ?? null) : null;
+}
+
 function refuse(log: Logger): ErrorRequestHandler {
   return (error: unknown, _request, response: Answer, next) => {
     if (response.headersSent) {
@@ -119,7 +125,7 @@ function refuse(log: Logger): ErrorRequestHandler {
     }
     const status = statusOf(error);
     if (status >= 500) log.error({ code: codeOf(error), err: error instanceof WetreadError ? undefined : error }, 'launch failed');
-    else log.info({ code: codeOf(error) }, 'launch refused');
+    else log.info({ code: codeOf(error), reason: reasonOf(error) }, 'launch refused');
     response.status(status).type('html').set('Cache-Control', 'no-store').send(refusalPage(error));
   };
 }

@@ -1,7 +1,8 @@
 /**
  * From the callback's code to a launch context (SMART App Launch 2.2, steps 4 and 5), by oauth4webapi with our fetch.
  *
- * The id_token's signature is checked with the server's keys, which the library leaves out unless asked.
+ * The id_token's signature is checked with the server's keys, which the library leaves out unless asked. The keys are fetched for every
+ * launch: the library keeps them with the metadata object and would not look for a new key within a minute of the last fetch.
  */
 import * as oauth from 'oauth4webapi';
 import { z } from 'zod';
@@ -43,7 +44,8 @@ function insecureAllowed(url: string): boolean {
 
 /** @throws launch-refused when the authorization server refused, the answer is no bearer token, or the context is not complete */
 export async function redeemCode(request: TokenRequest): Promise<LaunchContext> {
-  const { metadata, openId } = request.server;
+  const { openId } = request.server;
+  const metadata = { ...request.server.metadata };
   const client: oauth.Client = { client_id: request.clientId, [oauth.clockTolerance]: 60 };
   const options = {
     [oauth.customFetch]: request.fetch as never, // the library types its own fetch narrower than the policy's; the call is the same
@@ -66,6 +68,8 @@ export async function redeemCode(request: TokenRequest): Promise<LaunchContext> 
       response,
       openId ? { expectedNonce: request.launch.nonce } : {},
     );
+    // The library takes DPoP too; nobody asked for it, and SMART fixes the value to Bearer.
+    if (answer.token_type !== 'bearer') throw refused(`the EHR gave a token of type ${answer.token_type}, expected bearer`);
     const claims = openId ? oauth.getValidatedIdTokenClaims(answer) : undefined;
     if (claims !== undefined) await oauth.validateApplicationLevelSignature(metadata, response, options);
     return contextOf(answer, claims);
@@ -82,6 +86,8 @@ function contextOf(answer: oauth.TokenEndpointResponse, claims: oauth.IDToken | 
   const { patient, appContext } = extras.parse(answer);
   if (patient === undefined) throw refused('the launch names no patient');
   if (appContext === undefined) throw refused('the launch carries no appContext, so no draft is named');
+  // OpenID Connect Core 2: sub has at most 255 characters.
+  if (claims !== undefined && claims.sub.length > 255) throw refused("the EHR's id_token has a subject of more than 255 characters");
   const user = claims?.fhirUser;
   return { patient, appContext, user: typeof user === 'string' ? user : null };
 }
