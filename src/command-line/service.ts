@@ -100,9 +100,15 @@ export function addServiceCommands(program: Command): void {
     .requiredOption('--site <file>', 'the site file')
     .option('--log <level>', 'level of the log on stderr', 'info')
     .action(serveSite);
-  program
-    .command('site')
-    .description('work with site files')
+  const site = program.command('site').description('work with site files');
+  site
+    .command('schema')
+    .description('print the JSON Schema of the site file')
+    .action(async () => {
+      const { siteJsonSchema } = await import('#site/schema.ts');
+      process.stdout.write(`${JSON.stringify(siteJsonSchema(), null, 2)}\n`);
+    });
+  site
     .command('check <file>')
     .description('read from every connection of a site and say what was found')
     .option('--json', 'findings as JSON')

@@ -186,7 +186,7 @@ async function draftCards(
   signal: AbortSignal,
 ): Promise<Card[]> {
   const { store } = options;
-  const whole = await withInstances(evidence, options.lanes.pacs);
+  const whole = await withInstances(evidence, options.lanes.pacs, signal);
   const reader = options.readers.byDigest(bundleDigest);
   const key = draftKey({
     patientId: patient.id,

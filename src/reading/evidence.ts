@@ -104,8 +104,15 @@ export async function readPatient(sources: Sources, patientId: string): Promise<
   });
 }
 
+/** A server that ignores the patient key must not bring another patient's history in. */
+function isOf(hit: object, patientId: string): boolean {
+  const owner = 'subject' in hit ? hit.subject : 'patient' in hit ? hit.patient : null;
+  if (typeof owner !== 'object' || owner === null || !('reference' in owner) || typeof owner.reference !== 'string') return false;
+  return owner.reference === `Patient/${patientId}` || owner.reference.endsWith(`/Patient/${patientId}`);
+}
+
 async function searchWith(client: FhirClient, what: Wanted, patientId: string, signal: AbortSignal): Promise<Read> {
-  const found = await client.search(what.type, what.params(patientId), { signal });
+  const found = await client.search(what.type, what.params(patientId), { signal, accept: (hit) => isOf(hit, patientId) });
   const incomplete = found.complete ? [] : [{ code: 'fhir-incomplete', message: `The search of ${what.type} was not read to its end.` }];
   return { resources: [...found.hits, ...found.included], warnings: [...found.warnings, ...incomplete] };
 }
@@ -172,9 +179,9 @@ function pacsIdentifiers(identifiers: Identity['identifiers'], rules: PatientRul
 
 const mostStudies = 40;
 
-async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsStudies']>[0], rules: PatientRules) {
-  const byId = pacsIdentifiers(query.identifiers, rules).map(({ value }) => pacs.searchStudies({ patientId: value }));
-  const byAccession = query.accessions.map((accession) => pacs.searchStudies({ accession }));
+async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsStudies']>[0], rules: PatientRules, signal: AbortSignal) {
+  const byId = pacsIdentifiers(query.identifiers, rules).map(({ value }) => pacs.searchStudies({ patientId: value }, { signal }));
+  const byAccession = query.accessions.map((accession) => pacs.searchStudies({ accession }, { signal }));
   const searched = await Promise.all([...byId, ...byAccession]);
   const found = new Map(searched.flatMap(({ found: studies }) => studies).map((study) => [study.uid, study]));
   const missing = query.studyUids.filter((uid) => isUid(uid) && !found.has(uid));
@@ -182,10 +189,10 @@ async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsSt
     missing
       .filter(isUid)
       .slice(0, mostStudies)
-      .map((uid) => pacs.describe(uid, 'series')),
+      .map((uid) => pacs.describe(uid, 'series', { signal })),
   );
   const newest = [...found.values()].sort((a, b) => (b.date ?? '').localeCompare(a.date ?? '')).slice(0, mostStudies);
-  const described = await Promise.all(newest.map((study) => pacs.describe(study.uid, 'series')));
+  const described = await Promise.all(newest.map((study) => pacs.describe(study.uid, 'series', { signal })));
   const all = [...described, ...named];
   const warnings = [...searched, ...all].flatMap((one) => one.warnings);
   if (found.size > mostStudies) {
@@ -213,7 +220,7 @@ export function gatherPorts(sources: Sources, pacs: Dicomweb, patientId: string,
       const read = await Promise.all(history.map((what) => readList(what, patientId, sources)));
       return { resources: read.flatMap(({ resources }) => resources), warnings: read.flatMap(({ warnings }) => warnings) };
     },
-    pacsStudies: (query) => pacsStudies(pacs, query, rules),
+    pacsStudies: (query) => pacsStudies(pacs, query, rules, sources.signal),
   };
 }
 
@@ -228,15 +235,15 @@ const mostPriors = 3;
  * three keep their place in the list, without instances.
  * @throws dicomweb-missing-instances when the PACS no longer has the subject
  */
-export async function withInstances(evidence: Evidence, pacs: Dicomweb): Promise<Evidence> {
-  const filled = await pacs.describe(evidence.subject.study.uid, 'instances');
+export async function withInstances(evidence: Evidence, pacs: Dicomweb, signal: AbortSignal): Promise<Evidence> {
+  const filled = await pacs.describe(evidence.subject.study.uid, 'instances', { signal });
   if (filled.study === null)
     throw new WetreadError('dicomweb-missing-instances', 'the PACS has no longer the study that was to be drafted');
   const series = (study: Study, described: Study | null): Study => (described === null ? study : { ...study, series: described.series });
   const priors = await Promise.all(
     evidence.priors.map(async (prior, index) => {
       if (index >= mostPriors) return { prior, warnings: [] };
-      const described = await pacs.describe(prior.study.uid, 'instances');
+      const described = await pacs.describe(prior.study.uid, 'instances', { signal });
       return { prior: { ...prior, study: series(prior.study, described.study) }, warnings: described.warnings };
     }),
   );

@@ -5,11 +5,11 @@
  */
 import { readUids } from '#dicom/read.ts';
 import { type Dicomweb, openDicomweb } from '#dicomweb/client.ts';
-import { backendToken, discoverTokenUrl, readBackendKey } from '#fhir/backend-token.ts';
 import { type FhirClient, openFhir } from '#fhir/client.ts';
+import { connectBackend } from '#fhir/connect.ts';
 import { type Neighbour, openNeighbour } from '#net/neighbour.ts';
 import { basicToken, bearerToken, type Token } from '#net/token.ts';
-import type { BackendAuth, DicomwebAuth, Site } from '#site/site.ts';
+import type { DicomwebAuth, Site } from '#site/site.ts';
 
 export interface Lanes {
   /** Our own account at the FHIR server. */
@@ -24,21 +24,12 @@ export interface Lanes {
   close(): Promise<void>;
 }
 
-async function backendLane(auth: BackendAuth, audience: string, neighbours: Neighbour[], ca: string | null) {
-  const key = await readBackendKey(auth.key.reveal(), auth.alg, auth.kid ?? null);
-  const base = openNeighbour({ name: 'authorization server', origins: [audience], ca });
-  neighbours.push(base);
-  const tokenUrl = auth.tokenUrl ?? (await discoverTokenUrl(audience, base));
-  const neighbour = openNeighbour({ name: 'authorization server', origins: [tokenUrl], ca });
-  neighbours.push(neighbour);
-  return { key, token: backendToken({ tokenUrl, clientId: auth.clientId, key, scopes: auth.scopes, neighbour, audience }) };
-}
-
+/** The credential of a connection; a backend's token is asked for at its first use. */
 async function tokenOf(
   auth: DicomwebAuth,
   audience: string,
   ca: string | null,
-  neighbours: Neighbour[],
+  closers: (() => Promise<void>)[],
   keys: object[],
 ): Promise<Token | null> {
   switch (auth.kind) {
@@ -49,17 +40,18 @@ async function tokenOf(
     case 'bearer':
       return bearerToken(audience, auth.token.reveal());
     case 'backend': {
-      const lane = await backendLane(auth, audience, neighbours, ca);
+      const lane = await connectBackend(auth, audience, ca);
+      closers.push(lane.close);
       keys.push(lane.key.publicJwk);
       return lane.token;
     }
   }
 }
 
-/** @throws site-invalid for a key that does not fit; what discovery of a token endpoint throws */
+/** @throws site-invalid for a key that does not fit; nothing is asked of a neighbour yet */
 export async function openLanes(site: Site): Promise<Lanes> {
   const { limits } = site;
-  const neighbours: Neighbour[] = [];
+  const closers: (() => Promise<void>)[] = [];
   const publicKeys: object[] = [];
   const fhirNeighbour = openNeighbour({
     name: 'FHIR server',
@@ -77,9 +69,9 @@ export async function openLanes(site: Site): Promise<Lanes> {
     idleMs: limits.idleMs,
     totalMs: limits.pacsTotalMs,
   });
-  neighbours.push(fhirNeighbour, pacsNeighbour);
-  const fhirToken = await tokenOf(site.fhir.auth, site.fhir.base, site.fhir.ca, neighbours, publicKeys);
-  const pacsToken = await tokenOf(site.dicomweb.auth, site.dicomweb.roots.wado, site.dicomweb.ca, neighbours, publicKeys);
+  closers.push(fhirNeighbour.close, pacsNeighbour.close);
+  const fhirToken = await tokenOf(site.fhir.auth, site.fhir.base, site.fhir.ca, closers, publicKeys);
+  const pacsToken = await tokenOf(site.dicomweb.auth, site.dicomweb.roots.wado, site.dicomweb.ca, closers, publicKeys);
   const requestNeighbours = new Map<string, Neighbour>([[site.fhir.base, fhirNeighbour]]);
   return {
     publicKeys,
@@ -107,12 +99,12 @@ export async function openLanes(site: Site): Promise<Lanes> {
           totalMs: limits.fhirTotalMs,
         });
         requestNeighbours.set(base, neighbour);
-        neighbours.push(neighbour);
+        closers.push(neighbour.close);
       }
       return openFhir({ base, neighbour, token: accessToken === null ? null : bearerToken(base, accessToken) });
     },
     close: async () => {
-      await Promise.all(neighbours.map((neighbour) => neighbour.close()));
+      await Promise.all(closers.map((close) => close()));
     },
   };
 }
