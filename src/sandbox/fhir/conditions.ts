@@ -40,9 +40,7 @@ function referenceCondition(key: string, text: string, parameter: Parameter, mod
   const expected = `an id, Type/id or a URL${modifier === '' ? '' : ` of ${modifier}`}`;
   if (idForm.test(text)) {
     const type = modifier === '' ? parameter.only : modifier;
-    return type === null
-      ? { sql: "(value = ? AND system <> '')", args: [text] }
-      : { sql: '(system = ? AND value = ?)', args: [type, text] };
+    return type === null ? { sql: 'value = ?', args: [text] } : { sql: '(system = ? AND value = ?)', args: [type, text] };
   }
   const reference = parseReference(literalOf(text), base);
   if (reference === null) badValue(key, text, expected);

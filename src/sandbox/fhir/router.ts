@@ -207,7 +207,8 @@ export function fhirRouter(services: FhirServices, introspect: Introspect, start
     }),
   );
   router.use((request) => {
-    throw new FhirRefusal(404, 'not-supported', `${request.method} ${request.path} is not served`);
+    const known = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'].includes(request.method);
+    throw new FhirRefusal(known ? 404 : 405, 'not-supported', `${request.method} ${request.path} is not served`);
   });
   router.use(errors);
   return router;

@@ -42,6 +42,11 @@ describe('a write is refused with every fault named', () => {
       { extension: [{ url: 'urn:x', valueIdentifier: { use: 'never' } }] },
       /use: found never/,
     ],
+    [
+      'a code in a contained resource outside its value set',
+      { contained: [{ resourceType: 'Patient', id: 'p', gender: 'x' }] },
+      /gender: found x/,
+    ],
     ['an empty string', { valueString: '' }, /valueString: an empty string/],
     ['blanks alone', { code: { text: '  ' } }, /code\.text: an empty string/],
     ['an empty array', { category: [] }, /category: an empty array/],

@@ -176,6 +176,12 @@ describe('bad requests', () => {
     await server.http.put('/Patient/a_b').type(fhirJson).send({ resourceType: 'Patient', id: 'a_b' }).expect(400);
   });
 
+  it('an operation or method that is not served says so', async () => {
+    expect((await server.http.get('/Patient/1/$everything').expect(404)).body.issue[0].diagnostics).toContain('$everything');
+    await server.http.patch('/Patient/1').type('application/json-patch+json').send('[]').expect(405);
+    await server.http.get('/').expect(404);
+  });
+
   it('a browser of another origin may read the headers of an answer', async () => {
     const { headers } = await server.http.get('/metadata').set('Origin', 'http://viewer.example').expect(200);
     expect(headers['access-control-allow-origin']).toBe('*');
