@@ -181,6 +181,11 @@ describe('which method', () => {
     expect(attribution.method).toBe('leave-one-out');
     expect(statements[0]?.citations.map(({ image }) => image)).toEqual([3]);
   });
+  test('two of five images that show the same are both cited: alone each tells what the other repeats', async () => {
+    const scorer: Scorer = async (keep) => answer.tokens.map(() => (keep[1] === true || keep[3] === true ? -1 : -4));
+    const { statements } = await run([], { scorer, images: images(5) });
+    expect(statements[0]?.citations.map(({ image }) => image)).toEqual([2, 4]);
+  });
   test('a time that the first subset shows to be too short reduces to leave-one-out under one null', async () => {
     const log: string[] = [];
     const gains = [[1, 1, 1]];

@@ -58,7 +58,7 @@ describe('headings', () => {
 
 /** Text in pieces as a tokenizer would cut it, and the span of each. */
 const cut = fc
-  .array(fc.constantFrom('Clear', ' lungs', '.', '\n', ' No', ' 1', '.5', ' cm', 'Impression', ':', ' ', '', '.\n', ' Dr'), {
+  .array(fc.constantFrom('Clear', ' lungs', '.', '\n', ' No', ' 1', '.5', ' cm', 'Impression', ':', ' ', '', '.\n', ' Dr', '. No'), {
     maxLength: 40,
   })
   .map((pieces) => {
