@@ -35,7 +35,7 @@ import type { Jobs } from '#work/jobs.ts';
 import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
 import { type Readers, task } from './bundles.ts';
-import { gatherPorts, type PatientRules, readPatient, type Sources, withInstances } from './evidence.ts';
+import { gatherPorts, type PatientRules, readInstances, readPatient, type Sources, withInstances } from './evidence.ts';
 import type { Lanes } from './lanes.ts';
 import { sealRequest } from './snapshot.ts';
 
@@ -191,7 +191,7 @@ async function draftCards(
   const key = draftKey({
     patientId: patient.id,
     studyUid: whole.subject.study.uid,
-    instanceUids: whole.subject.study.series.flatMap(({ instances }) => instances.map(({ uid }) => uid)),
+    instanceUids: readInstances(whole.subject.study, reader.intendedUse.modalities),
     priorUids: whole.priors.map(({ study }) => study.uid),
     historyDigest: historyDigest(whole.history),
     bundleDigest,

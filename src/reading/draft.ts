@@ -22,6 +22,7 @@ import type { FhirClient } from '#fhir/client.ts';
 import { buildPrompt, partsOf } from '#prompt/prompt.ts';
 import type { PictureCache } from '#work/pictures.ts';
 import type { Reader } from './bundles.ts';
+import { readInstances } from './evidence.ts';
 import { type ImageRules, readImages } from './images.ts';
 import type { Request } from './snapshot.ts';
 
@@ -41,7 +42,7 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
   const { manifest } = reader.bundle;
   const { maxImages } = manifest.limits;
   const read = await readImages(evidence, tools.pacs, { identity: tools.identity, modalities: manifest.intendedUse.modalities, maxImages });
-  await checkUnchanged(evidence.subject.study, tools.pacs);
+  await checkUnchanged(evidence.subject.study, manifest.intendedUse.modalities, tools.pacs);
   const prompt = buildPrompt({
     evidence,
     pictures: read.pictures,
@@ -110,13 +111,12 @@ function thresholdOf({ bundle, device }: Reader): number | null {
   return threshold.device === device.info.provider && threshold.numberType === bundle.manifest.numberType ? threshold.value : null;
 }
 
-/** @throws study-growing when the PACS lists other instances than the draft's key names */
-async function checkUnchanged(study: Study, pacs: Dicomweb): Promise<void> {
-  const uids = (one: Study) => one.series.flatMap(({ instances }) => instances.map(({ uid }) => uid)).sort();
+/** @throws study-growing when the PACS lists other images than the draft's key names */
+async function checkUnchanged(study: Study, modalities: readonly string[], pacs: Dicomweb): Promise<void> {
   const { study: now } = await pacs.describe(study.uid, 'instances');
-  const [before, after] = [uids(study), now === null ? [] : uids(now)];
+  const [before, after] = [readInstances(study, modalities), now === null ? [] : readInstances(now, modalities)];
   if (before.join() !== after.join()) {
-    throw new WetreadError('study-growing', `the study had ${before.length} instances when it was asked for and has ${after.length} now`);
+    throw new WetreadError('study-growing', `the study had ${before.length} images when it was asked for and has ${after.length} now`);
   }
 }
 

@@ -8,6 +8,7 @@ import type { Dicomweb } from '#dicomweb/client.ts';
 import { codeOf, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import type { Identity } from '#domain/patient.ts';
+import { sameModality } from '#domain/relevance.ts';
 import type { Study } from '#domain/study.ts';
 import { isUid } from '#domain/uid.ts';
 import type { SearchParams } from '#fhir/address.ts';
@@ -253,4 +254,13 @@ export async function withInstances(evidence: Evidence, pacs: Dicomweb, signal: 
     priors: priors.map(({ prior }) => prior),
     warnings: [...evidence.warnings, ...filled.warnings, ...priors.flatMap(({ warnings }) => warnings)],
   };
+}
+
+/**
+ * Instances of the series that a model of these modalities reads, sorted: what a draft is about. Our own SR, stored beside the images,
+ * must not make the study another one.
+ */
+export function readInstances(study: Study, modalities: readonly string[]): string[] {
+  const read = study.series.filter((series) => modalities.some((modality) => sameModality(modality, series.modality)));
+  return read.flatMap(({ instances }) => instances.map(({ uid }) => uid)).sort();
 }
