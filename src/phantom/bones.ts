@@ -4,8 +4,8 @@
  * A rib is drawn column by column: its centre line is a function of u, its profile a tube with bright rims (cortical bone).
  */
 import { type Anatomy, cavity, type Pose } from './anatomy.ts';
-import { length } from './field.ts';
 import { type Random, randomOf } from './random.ts';
+import { length } from './smooth.ts';
 
 /** A layer of the film, size x size, in the pose's place. */
 export interface Layer {

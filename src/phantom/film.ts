@@ -6,9 +6,10 @@
  */
 import { type Anatomy, type Pose, poseOf } from './anatomy.ts';
 import { drawBones, drawVessels, type Layer } from './bones.ts';
-import { fieldSize, makeField, smoothNoise } from './field.ts';
+import { type Field, fieldSize, makeField } from './field.ts';
 import type { Lesion } from './lesion.ts';
 import { randomOf } from './random.ts';
+import { smoothNoise } from './smooth.ts';
 
 export interface Film {
   readonly size: number;
@@ -59,6 +60,39 @@ function blend(values: Float32Array, from: number, next: number, wx: number, wy:
   return top * (1 - wy) + low * wy;
 }
 
+/** Absorption -> 12-bit values, with the noise of the exposure. */
+function expose(field: Field, bones: Layer, seed: string): Uint16Array {
+  const { size, pose } = bones;
+  const pixels = new Uint16Array(size * size);
+  const random = randomOf(`noise ${seed}`);
+  const grain = smoothNoise(`grain ${seed}`, 96);
+  // A pixel of a larger film collects fewer quanta; averaged to one size the noise is the same.
+  const quantum = 0.0075 * pose.noise * (size / 256);
+  const ratio = fieldSize / size;
+  for (let row = 0; row < size; row += 1) {
+    const fy = Math.min(fieldSize - 1.001, Math.max(0, (row + 0.5) * ratio - 0.5));
+    const iy = Math.floor(fy);
+    let drawn = random.integer(0, deviates.length - 1);
+    for (let column = 0; column < size; column += 1) {
+      const fx = Math.min(fieldSize - 1.001, Math.max(0, (column + 0.5) * ratio - 0.5));
+      const ix = Math.floor(fx);
+      const from = iy * fieldSize + ix;
+      const smooth = blend(field.density, from, from + fieldSize, fx - ix, fy - iy);
+      const at = row * size + column;
+      const bone = bones.values[at] ?? 0;
+      const body = bone > 2 ? 1 : Math.min(1, smooth * 5);
+      const density = smooth + bone * body * (1 - 0.45 * Math.min(1, smooth));
+      drawn = (drawn + 1) & 0xffff;
+      const noise = (deviates[drawn] ?? 0) * quantum * (0.6 + 0.8 * density) + 0.012 * pose.grain * grain(column / size, row / size);
+      const value = 90 + 3250 * pose.contrast * (density + noise * (0.3 + 0.7 * body) + pose.exposure * body - 0.08);
+      // A film's shoulder: dense parts run into saturation softly.
+      const soft = value > 3000 ? 3000 + 1095 * (1 - Math.exp(-(value - 3000) / 1095)) : value;
+      pixels[at] = soft < 0 ? 0 : Math.round(soft);
+    }
+  }
+  return pixels;
+}
+
 /** Renders one film. `seed` decides pose, exposure and noise; the anatomy is the patient's. */
 export function renderFilm(options: { anatomy: Anatomy; lesions: readonly Lesion[]; seed: string; size?: number }): Film {
   const { anatomy, lesions, seed } = options;
@@ -73,36 +107,5 @@ export function renderFilm(options: { anatomy: Anatomy; lesions: readonly Lesion
   const bones: Layer = { size, values: new Float32Array(size * size), pose };
   drawBones(bones, anatomy);
   drawMarker(bones);
-
-  const pixels = new Uint16Array(size * size);
-  const random = randomOf(`noise ${seed}`);
-  const grain = smoothNoise(`grain ${seed}`, 96);
-  // A pixel of a larger film collects fewer quanta; averaged to one size the noise is the same.
-  const quantum = 0.0075 * pose.noise * (size / 256);
-  const ratio = fieldSize / size;
-  for (let row = 0; row < size; row += 1) {
-    const fy = Math.min(fieldSize - 1.001, Math.max(0, (row + 0.5) * ratio - 0.5));
-    const iy = Math.floor(fy);
-    const wy = fy - iy;
-    let drawn = random.integer(0, deviates.length - 1);
-    for (let column = 0; column < size; column += 1) {
-      const fx = Math.min(fieldSize - 1.001, Math.max(0, (column + 0.5) * ratio - 0.5));
-      const ix = Math.floor(fx);
-      const wx = fx - ix;
-      const from = iy * fieldSize + ix;
-      const next = from + fieldSize;
-      const smooth = blend(field.density, from, next, wx, wy);
-      const at = row * size + column;
-      const bone = bones.values[at] ?? 0;
-      const body = bone > 2 ? 1 : Math.min(1, smooth * 5);
-      const density = smooth + bone * body * (1 - 0.45 * Math.min(1, smooth));
-      drawn = (drawn + 1) & 0xffff;
-      const noise = (deviates[drawn] ?? 0) * quantum * (0.6 + 0.8 * density) + 0.012 * pose.grain * grain(column / size, row / size);
-      const value = 90 + 3250 * pose.contrast * (density + noise * (0.3 + 0.7 * body) + pose.exposure * body - 0.08);
-      // A film's shoulder: dense parts run into saturation softly.
-      const soft = value > 3000 ? 3000 + 1095 * (1 - Math.exp(-(value - 3000) / 1095)) : value;
-      pixels[at] = soft < 0 ? 0 : Math.round(soft);
-    }
-  }
-  return { size, pixels, map: field.map, spacingMm: fieldMm / size, pose };
+  return { size, pixels: expose(field, bones, seed), map: field.map, spacingMm: fieldMm / size, pose };
 }

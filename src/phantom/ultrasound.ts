@@ -1,6 +1,6 @@
 /** A synthetic abdominal ultrasound picture: a fan of speckle over liver-like layers. It stands for a modality that no bundle reads. */
-import { length, ramp, smoothNoise } from './field.ts';
 import { randomOf } from './random.ts';
+import { length, ramp, smoothNoise } from './smooth.ts';
 
 export interface UltrasoundPicture {
   readonly width: number;
