@@ -152,7 +152,7 @@ export async function serve(site: Site, { listening, log, now }: ServeOptions): 
         log,
       }),
     );
-    app.use(createReviewRouter({ sessions, store, pictures, frameAncestors: launch.frameAncestors }));
+    app.use(createReviewRouter({ sessions, store, pictures, frameAncestors: launch.frameAncestors, log }));
   }
   listening.serve(app);
   const opened = stack.move();
@@ -204,6 +204,7 @@ function hooksDoor(site: Site, { log, now, store, lanes, readers, jobs, sealKey,
     rolesOf: roleReader(lanes.fhir, now),
     writer: site.writer,
     write,
+    log,
     launchUrl: site.launch === undefined ? null : `${site.service.publicUrl}/launch`,
     now,
     today: () => dayOf(now()),

@@ -4,6 +4,7 @@
  * The hook never waits for the model. No job is made from reads that were unfinished at the deadline: what was read by then is thrown away.
  */
 
+import type { Logger } from 'pino';
 import { draftKey } from '#domain/draft.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
@@ -53,6 +54,7 @@ export interface AnswerOptions {
   readonly write: WriteOptions;
   /** SMART launch URL of the review page; null = cards carry no link. */
   readonly launchUrl: string | null;
+  readonly log: Logger;
   readonly now: () => Date;
   /** YYYY-MM-DD at the hospital. */
   readonly today: () => string;
@@ -171,6 +173,8 @@ async function cardsOf(
     case 'identity-conflict':
       return conflicts;
     case 'nothing':
+      // No card is the answer; why is for whoever connects the hospital.
+      options.log.info({ code: gathered.code }, 'no card');
       return [];
   }
 }

@@ -76,7 +76,7 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     ),
     record: evidence.history.filter(({ kind }) => kind === 'procedure' || kind === 'problem').map(({ text }) => text),
   });
-  const basedOn = await confirmedOrders(request.basedOn, tools.fhir);
+  const basedOn = await confirmedOrders(request.basedOn, study, evidence.patient.id, tools.fhir);
   return {
     key: request.key,
     patient: evidence.patient,
@@ -120,15 +120,26 @@ async function checkUnchanged(study: Study, modalities: readonly string[], pacs:
   }
 }
 
-/** Orders that the FHIR server has: the id of a draft order is temporary and would point nowhere. */
-async function confirmedOrders(references: readonly string[], fhir: FhirClient): Promise<{ references: string[]; warnings: Warning[] }> {
+/**
+ * Orders that the FHIR server has and that are this study's: the id of a draft order is temporary, and another order may have the same.
+ */
+async function confirmedOrders(
+  references: readonly string[],
+  study: Study,
+  patientId: string,
+  fhir: FhirClient,
+): Promise<{ references: string[]; warnings: Warning[] }> {
   const confirmed: string[] = [];
   const warnings: Warning[] = [];
   for (const reference of references) {
     const [, id] = reference.split('/');
     try {
-      await fhir.read('ServiceRequest', id ?? '');
-      confirmed.push(reference);
+      const order = await fhir.read('ServiceRequest', id ?? '');
+      const ours = order.subject?.reference?.endsWith(`Patient/${patientId}`) ?? false;
+      const named =
+        study.basedOn.some((one) => one.endsWith(reference)) ||
+        (order.identifier ?? []).some(({ value }) => value !== undefined && value === study.accession);
+      if (ours && named) confirmed.push(reference);
     } catch (error) {
       if (codeOf(error) === 'not-found') continue;
       warnings.push({

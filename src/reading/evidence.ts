@@ -87,6 +87,15 @@ export const wanted = {
       ['_count', '30'],
     ],
   },
+  procedures: {
+    key: 'procedures',
+    type: 'Procedure',
+    params: (id) => [
+      ['patient', id],
+      ['_sort', '-date'],
+      ['_count', '30'],
+    ],
+  },
 } as const satisfies Record<string, Wanted>;
 
 /** The Patient of the context. @throws prefetch-missing when neither prefetch nor a server gives it; not-found */
@@ -207,7 +216,7 @@ async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsSt
 
 /** The ports of gather over one request's sources. */
 export function gatherPorts(sources: Sources, pacs: Dicomweb, patientId: string, rules: PatientRules): GatherPorts {
-  const history = [wanted.problems, wanted.allergies, wanted.medications, wanted.labs];
+  const history = [wanted.problems, wanted.allergies, wanted.medications, wanted.labs, wanted.procedures];
   return {
     imagingStudies: () => readList(wanted.studies, patientId, sources),
     reports: async () => {
