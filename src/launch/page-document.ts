@@ -4,7 +4,17 @@
  * Source: report/words.ts for every fixed sentence.
  */
 import type { Draft } from '#domain/draft.ts';
-import { dependenceWords, draftNotice, imageWords, methodLines, sections, sectionTitle, stampNotice, studyWords } from '#report/words.ts';
+import {
+  dependenceWords,
+  draftNotice,
+  imageWords,
+  methodLines,
+  oneLine,
+  sections,
+  sectionTitle,
+  stampNotice,
+  studyWords,
+} from '#report/words.ts';
 import type { DraftState } from '#work/drafts.ts';
 import type { OutboxRow } from '#work/outbox.ts';
 
@@ -14,7 +24,6 @@ export interface PageStatement {
   readonly words: string;
   readonly dependence: string;
   readonly images: readonly { readonly number: number; readonly share: number | null }[];
-  readonly support: number | null;
   readonly holds: readonly string[];
 }
 
@@ -36,9 +45,12 @@ export type PageDocument =
       readonly state: 'ready';
       readonly notice: string;
       readonly stamp: string | null;
-      readonly patient: string;
+      /** The banner by which a reader sees whose draft this is. */
+      readonly patient: { readonly name: string; readonly facts: readonly string[] };
       readonly study: string;
       readonly reasons: readonly string[];
+      /** Studies that the draft was compared with, each with why. */
+      readonly priors: readonly string[];
       readonly sections: readonly { readonly title: string; readonly statements: readonly PageStatement[] }[];
       readonly images: readonly PageImage[];
       readonly history: readonly string[];
@@ -48,8 +60,20 @@ export type PageDocument =
       readonly method: readonly string[];
       readonly model: string;
       readonly generatedAt: string;
-      readonly deliveries: readonly { readonly target: string; readonly state: string; readonly detail: string }[];
+      readonly deliveries: readonly {
+        readonly target: string;
+        readonly state: OutboxRow['state'];
+        readonly words: string;
+        readonly detail: string | null;
+      }[];
     };
+
+const deliveryWords: Readonly<Record<OutboxRow['state'], string>> = {
+  held: 'waits until the draft is accepted',
+  pending: 'is being delivered',
+  delivered: 'delivered',
+  dead: 'could not be delivered',
+};
 
 export function pageDocument(state: DraftState, deliveries: readonly OutboxRow[]): PageDocument {
   return state.state === 'ready' ? readyPage(state.draft, deliveries) : state;
@@ -62,16 +86,17 @@ function readyPage(draft: Draft, deliveries: readonly OutboxRow[]): PageDocument
     state: 'ready',
     notice: draftNotice,
     stamp: draft.model.stamped === 'test' ? stampNotice : null,
-    patient: patientWords(draft),
+    patient: patientBanner(draft),
     study: studyWords(draft.subject.study),
     reasons: draft.subject.reasons,
+    priors: draft.priors.map(({ study, reasons }) => `${studyWords(study)}: ${reasons.join('; ')}`),
     sections: sections.flatMap((section) => {
       const own = draft.statements.filter((statement) => statement.section === section);
       return own.length === 0 ? [] : [{ title: sectionTitle[section], statements: own.map(pageStatement) }];
     }),
     images: draft.images.map((image, index) => ({
       number: index + 1,
-      label: image.label,
+      label: oneLine(image.label),
       words: imageWords(image),
       prior: image.prior,
       source: image.picture === null ? null : `images/${index + 1}.png`,
@@ -90,7 +115,8 @@ function readyPage(draft: Draft, deliveries: readonly OutboxRow[]): PageDocument
     deliveries: deliveries.map((row) => ({
       target: row.target === 'fhir' ? 'Report in the FHIR server' : 'Structured report in the PACS',
       state: row.state,
-      detail: row.message ?? '',
+      words: deliveryWords[row.state],
+      detail: row.message,
     })),
   };
 }
@@ -102,19 +128,18 @@ function pageStatement(statement: Draft['statements'][number]): PageStatement {
     words: dependenceWords(statement),
     dependence: statement.dependence,
     images: statement.citations.map(({ image, share }) => ({ number: image, share })),
-    support: statement.support,
     holds: statement.holds.map((hold) => hold.message),
   };
 }
 
-/** The banner by which a reader sees whose draft this is. */
-function patientWords(draft: Draft): string {
+function patientBanner(draft: Draft): { readonly name: string; readonly facts: readonly string[] } {
   const { name, birthDate, sex, identifiers } = draft.patient.identity;
-  const person = name === null ? 'name unknown' : [name.family, name.given.join(' ')].filter(Boolean).join(', ');
-  return [
-    person,
-    birthDate === null ? 'birth date unknown' : `born ${birthDate}`,
-    sex ?? 'sex unknown',
-    identifiers[0]?.value ?? draft.patient.id,
-  ].join(' · ');
+  return {
+    name: name === null ? 'name unknown' : oneLine([name.family, name.given.join(' ')].filter(Boolean).join(', ')),
+    facts: [
+      birthDate === null ? 'birth date unknown' : `born ${birthDate}`,
+      sex ?? 'sex unknown',
+      oneLine(identifiers[0]?.value ?? draft.patient.id),
+    ],
+  };
 }

@@ -1,7 +1,8 @@
 /** Server of the review page: one session, one draft; every route checks the session's cookie, and what was seen is audited. */
 import { join } from 'node:path';
-import { type Request, Router } from 'express';
-import { WetreadError } from '#domain/errors.ts';
+import { type ErrorRequestHandler, type Request, Router } from 'express';
+import type { Logger } from 'pino';
+import { codeOf, statusOf, WetreadError } from '#domain/errors.ts';
 import { audit } from '#work/audit.ts';
 import { readDraft } from '#work/drafts.ts';
 import { deliveriesOf } from '#work/outbox.ts';
@@ -10,7 +11,7 @@ import type { Store } from '#work/store.ts';
 import { browserAssets } from './assets.ts';
 import { cookieOf } from './cookies.ts';
 import { pageDocument } from './page-document.ts';
-import { refusalPage } from './refusal-page.ts';
+import { sendRefusal } from './refusal-page.ts';
 import type { ReviewSession, Sessions } from './sessions.ts';
 
 export interface ReviewOptions {
@@ -19,11 +20,14 @@ export interface ReviewOptions {
   readonly pictures: PictureCache;
   /** Origins of EHRs that may show the page in a frame. */
   readonly frameAncestors: readonly string[];
+  readonly log: Logger;
 }
 
 export function createReviewRouter(options: ReviewOptions): Router {
   const { sessions, store, pictures } = options;
   const router = Router();
+  /** Sessions whose draft was shown: polling for deliveries is not a second look. */
+  const seen = new WeakSet<ReviewSession>();
   const assets = browserAssets(join(import.meta.dirname, '../review'), '/assets/review');
   router.use(assets.router);
 
@@ -49,10 +53,14 @@ export function createReviewRouter(options: ReviewOptions): Router {
   });
 
   review.get('/draft.json', async (request: Request<{ session: string }>, response) => {
-    const { draftKey, user } = session(request);
+    const found = session(request);
+    const { draftKey, user } = found;
     const state = await readDraft(store.query, draftKey);
     if (state === null) throw new WetreadError('draft-unknown', 'this draft was deleted by retention', { hint: 'sign the order again' });
-    if (state.state === 'ready') await audit(store.query, { actor: user ?? 'unknown', action: 'draft-seen', draftKey });
+    if (state.state === 'ready' && !seen.has(found)) {
+      await audit(store.query, { actor: user ?? 'unknown', action: 'draft-seen', draftKey });
+      seen.add(found);
+    }
     response.json(pageDocument(state, await deliveriesOf(store.query, draftKey)));
   });
 
@@ -65,9 +73,18 @@ export function createReviewRouter(options: ReviewOptions): Router {
     response.type('png').send(bytes);
   });
 
-  review.use((error: unknown, _request: Request, response: import('express').Response, _next: import('express').NextFunction) => {
-    const status = error instanceof WetreadError ? (error.code === 'session-unknown' ? 401 : 404) : 500;
-    response.status(status).type('html').send(refusalPage(error));
-  });
+  review.use(refuse(options.log));
   return router;
+}
+
+function refuse(log: Logger): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    if (statusOf(error) >= 500)
+      log.error({ code: codeOf(error), err: error instanceof WetreadError ? undefined : error }, 'review page failed');
+    sendRefusal(response, error);
+  };
 }

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import { codeOf, statusOf, WetreadError } from '#domain/errors.ts';
 import { cookieOf, setCookie } from './cookies.ts';
 import { type ReadJson, smartDiscovery } from './discovery.ts';
-import { refusalPage } from './refusal-page.ts';
+import { sendRefusal } from './refusal-page.ts';
 import type { Sessions } from './sessions.ts';
 import { redeemCode, type TokenRequest } from './token.ts';
 
@@ -126,6 +126,6 @@ function refuse(log: Logger): ErrorRequestHandler {
     const status = statusOf(error);
     if (status >= 500) log.error({ code: codeOf(error), err: error instanceof WetreadError ? undefined : error }, 'launch failed');
     else log.info({ code: codeOf(error), reason: reasonOf(error) }, 'launch refused');
-    response.status(status).type('html').set('Cache-Control', 'no-store').send(refusalPage(error));
+    sendRefusal(response, error);
   };
 }

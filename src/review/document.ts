@@ -9,22 +9,33 @@ export interface Statement {
   readonly holds: readonly string[];
 }
 
+export interface Image {
+  readonly number: number;
+  readonly label: string;
+  readonly words: string;
+  readonly prior: boolean;
+  readonly source: string | null;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Delivery {
+  readonly target: string;
+  readonly state: 'held' | 'pending' | 'delivered' | 'dead';
+  readonly words: string;
+  readonly detail: string | null;
+}
+
 export interface Ready {
   readonly state: 'ready';
   readonly notice: string;
   readonly stamp: string | null;
-  readonly patient: string;
+  readonly patient: { readonly name: string; readonly facts: readonly string[] };
   readonly study: string;
   readonly reasons: readonly string[];
+  readonly priors: readonly string[];
   readonly sections: readonly { readonly title: string; readonly statements: readonly Statement[] }[];
-  readonly images: readonly {
-    readonly number: number;
-    readonly words: string;
-    readonly prior: boolean;
-    readonly source: string | null;
-    readonly width: number;
-    readonly height: number;
-  }[];
+  readonly images: readonly Image[];
   readonly history: readonly string[];
   readonly quoted: readonly string[];
   readonly leftOut: readonly { readonly what: string; readonly reason: string }[];
@@ -32,25 +43,28 @@ export interface Ready {
   readonly method: readonly string[];
   readonly model: string;
   readonly generatedAt: string;
-  readonly deliveries: readonly { readonly target: string; readonly state: string; readonly detail: string }[];
+  readonly deliveries: readonly Delivery[];
 }
 
-export type Document =
+/** `unreachable` with `again` may pass by itself; without, only a new launch helps. */
+export type PageState =
   | { readonly state: 'loading' | 'queued' }
   | { readonly state: 'failed'; readonly code: string; readonly message: string }
-  | { readonly state: 'unreachable'; readonly message: string }
+  | { readonly state: 'unreachable'; readonly message: string; readonly again: boolean }
   | Ready;
 
 /** The document of this session; what went wrong is a sentence for the reader. */
-export async function readDocument(): Promise<Document> {
+export async function readDocument(): Promise<PageState> {
   try {
     const response = await fetch('draft.json', { headers: { accept: 'application/json' } });
-    if (response.ok) return (await response.json()) as Document; // our own server's answer, same version as this module
-    return {
-      state: 'unreachable',
-      message: response.status === 401 ? 'The session ended. Open the link on the card again.' : `The service answered ${response.status}.`,
-    };
+    if (response.ok) return (await response.json()) as PageState; // our own server's answer, same version as this module
+    if (response.status === 401)
+      return { state: 'unreachable', message: 'The session ended. Open the link on the card again.', again: false };
+    if (response.status === 404)
+      return { state: 'unreachable', message: 'This draft is not kept any more. Sign the order again for a new one.', again: false };
+    return { state: 'unreachable', message: `The service answered ${response.status}. Asking again.`, again: true };
   } catch {
-    return { state: 'unreachable', message: 'The service does not answer. Reload the page to try again.' };
+    // No connection: the page says so and keeps asking.
+    return { state: 'unreachable', message: 'The service does not answer. Asking again.', again: true };
   }
 }
