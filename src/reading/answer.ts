@@ -132,15 +132,24 @@ function encounterOf(request: OrderSignRequest): string | null {
   return encounterId === undefined || encounterId === null ? null : `Encounter/${encounterId}`;
 }
 
+/**
+ * A patient id means something on one server only: a call that names another server than ours is never answered from ours.
+ * @throws prefetch-missing, client-forbidden
+ */
 function sourcesOf(request: OrderSignRequest, limits: CallLimits, options: AnswerOptions, signal: AbortSignal): Sources {
   const token = request.fhirAuthorization?.access_token ?? null;
   const server = request.fhirServer ?? null;
-  return {
-    prefetch: request.prefetch ?? null,
-    request: server === null || token === null ? null : options.lanes.requestLane(server, token, limits.fhirBases),
-    service: options.lanes.fhir,
-    signal,
-  };
+  const lane = server === null ? null : options.lanes.requestLane(server, token, limits.fhirBases);
+  if (server !== null && lane === null) {
+    const hint = 'name it in hooks.clients.fhirBases when it is the same server under another address';
+    if (request.prefetch?.patient === undefined) {
+      throw new WetreadError('prefetch-missing', 'no prefetch was sent, and fhirServer is not a server that this site reads from', {
+        hint,
+      });
+    }
+    throw new WetreadError('client-forbidden', 'fhirServer is not the server that this site reads from and writes to', { hint });
+  }
+  return { prefetch: request.prefetch ?? null, request: token === null ? null : lane, service: options.lanes.fhir, signal };
 }
 
 async function cardsOf(

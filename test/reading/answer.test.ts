@@ -1,4 +1,5 @@
 /** order-sign through the service's door, on real servers: each case of the hospital, and each fault with its code. */
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Case } from '#phantom/hospital.ts';
@@ -114,6 +115,14 @@ describe('order-sign', () => {
     expect(broken.headers.get('access-control-allow-origin')).toBe('https://ehr.example');
   });
 
+  test('a call that names another FHIR server is never answered from ours: 412 without prefetch, 403 with it', async () => {
+    const id = patientOf('unread-with-prior');
+    const foreign = { ...orderSign(id), fhirServer: 'https://fhir.elsewhere.example/r4' };
+    expect(await sign(service.url, foreign)).toMatchObject({ status: 412, code: 'prefetch-missing' });
+    const prefetch = { patient: { resourceType: 'Patient', id } };
+    expect(await sign(service.url, { ...foreign, prefetch })).toMatchObject({ status: 403, code: 'client-forbidden' });
+  });
+
   test('a patient that the server does not have is not-found', async () => {
     expect(await sign(service.url, orderSign('nobody'))).toMatchObject({ status: 404, code: 'not-found' });
   });
@@ -150,6 +159,21 @@ describe('faults', () => {
     const answer = await signUntilSettled(service.url, orderSign(patient.person.id, { order: 'mixed' }));
     expect(answer.topics).toEqual(['draft-failed']);
     expect(answer.cards[0]?.detail).toMatch(/study-mixed-patients|identity-conflict/);
+  });
+
+  test('an answer that does not come to its end is answer-too-long, said on the card, and no draft is made', async () => {
+    const short = join(ward.folder, 'short-bundle');
+    cpSync(join(ward.folder, 'bundle'), short, { recursive: true });
+    const manifest = JSON.parse(readFileSync(join(short, 'bundle.json'), 'utf8'));
+    writeFileSync(join(short, 'bundle.json'), JSON.stringify({ ...manifest, limits: { ...manifest.limits, maxNewTokens: 5 } }));
+    const started = await ward.start('short', { bundles: [{ path: short, device: 'cpu', threads: 1 }] });
+    try {
+      const answer = await signUntilSettled(started.url, orderSign(patientOf('unread-with-prior')));
+      expect(answer.topics).toEqual(['draft-failed']);
+      expect(answer.cards[0]?.detail).toContain('(code answer-too-long)');
+    } finally {
+      await started.stop();
+    }
   });
 
   test('an unreachable PACS is net-unreachable, and no draft is made', async () => {
