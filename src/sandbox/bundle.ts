@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { importCheckpoint } from '#model/import.ts';
-import { makeRandomBundle } from '#model/random.ts';
 
 const shipped = join(import.meta.dirname, '../../models/phantom-cxr');
 
@@ -20,11 +19,6 @@ async function exists(path: string): Promise<boolean> {
 /** Folder of the imported bundle below `dataDir`; a new version of the shipped model is imported anew. */
 export async function ensurePhantomBundle(dataDir: string, progress: (what: string) => void): Promise<string> {
   const weights = join(shipped, 'checkpoint/model.safetensors');
-  if (!(await exists(weights))) {
-    const dir = join(dataDir, 'bundles', 'random-test');
-    if (!(await exists(dir))) await makeRandomBundle({ dir, seed: 1, modalities: ['DX', 'CR'], maxImages: 2, citeUncalibrated: true });
-    return dir;
-  }
   const version = createHash('sha256')
     .update(await readFile(weights))
     .update(await readFile(join(shipped, 'wetread.json')))
