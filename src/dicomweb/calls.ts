@@ -89,10 +89,26 @@ async function asked(place: Place, root: string, call: Call): Promise<XhrOverNei
 }
 
 /**
- * One page of a search.
+ * The library encodes values, the comma of a list included, which Orthanc 1.10 then does not split: all fields would be ignored in
+ * silence. It writes names as they are, so each field becomes a parameter of its own (PS3.18 8.3.4.3 allows both).
+ */
+function withFields(queryParams: Readonly<Record<string, string>>, fields: readonly string[]): Readonly<Record<string, string>> {
+  const [first, ...others] = fields;
+  if (first === undefined) return queryParams;
+  return { ...queryParams, [[...others.map((field) => `includefield=${field}`), 'includefield'].join('&')]: first };
+}
+
+/**
+ * One page of a search; `fields` are tags (eight hex digits) asked for beyond what the archive gives by itself.
  * @throws dicomweb-unauthorised, dicomweb-refused, not-found, dicomweb-bad-json, dicomweb-unexpected-type, net-*
  */
-export async function search(place: Place, level: Level, queryParams: Readonly<Record<string, string>>): Promise<Answer> {
+export async function search(
+  place: Place,
+  level: Level,
+  params: Readonly<Record<string, string>>,
+  fields: readonly string[],
+): Promise<Answer> {
+  const queryParams = withFields(params, fields);
   const xhr = await asked(place, place.roots.qido, (client, request) => {
     if (level.kind === 'studies') return client.searchForStudies({ queryParams, request });
     if (level.kind === 'series') return client.searchForSeries({ studyInstanceUID: level.study, queryParams, request });

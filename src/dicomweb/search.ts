@@ -26,11 +26,12 @@ async function page(
   place: Place,
   level: Level,
   params: Readonly<Record<string, string>>,
+  fields: readonly string[],
 ): Promise<{ hits: readonly Dataset[]; warnings: readonly string[] }> {
   const where = `${place.neighbour.name} search of ${level.kind}`;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const { body, warnings } = await search(place, level, params);
+      const { body, warnings } = await search(place, level, params, fields);
       return { hits: datasetsOf(body, where), warnings };
     } catch (error) {
       const passing = error instanceof WetreadError && (error.code === 'dicomweb-bad-json' || error.code === 'net-unreachable');
@@ -62,12 +63,8 @@ async function allPages(
   const said = new Set<string>();
   for (let offset = 0; ; ) {
     const fixed = Object.fromEntries(keys.map((key) => [key.name, key.value]));
-    const one = await page(place, level, {
-      ...fixed,
-      includefield: fields.join(','),
-      limit: String(Math.min(pageSize, atMost)),
-      offset: String(offset),
-    });
+    const paging = { limit: String(Math.min(pageSize, atMost)), offset: String(offset) };
+    const one = await page(place, level, { ...fixed, ...paging }, fields);
     for (const text of one.warnings) if (!/additional results/i.test(text)) said.add(text);
     const before = hits.size;
     for (const hit of one.hits) hits.set(textAt(hit, uidTag[level.kind]) ?? `no UID ${hits.size}`, hit);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readUids } from '#dicom/read.ts';
+import { readPart10, readUids } from '#dicom/read.ts';
 import { writePart10 } from '#dicom/write.ts';
 import { type Dicomweb, openDicomweb } from '#dicomweb/client.ts';
 import { codeOf, type Warning } from '#domain/errors.ts';
@@ -111,6 +111,14 @@ describe.skipIf(!ready)('against Orthanc', () => {
     expect(study?.date).toMatch(/^\d{4}-\d{2}-\d{2}$/);
     expect(study?.series.flatMap((one) => one.instances)).toHaveLength(20);
     expect(study?.identity.identifiers).toHaveLength(1);
+  });
+
+  test('what Orthanc gives only when it is asked for is there: the issuer of the PatientID', async () => {
+    const [bytes] = originals.values();
+    const issuer = readPart10(bytes ?? new Uint8Array()).header.text('IssuerOfPatientID');
+    expect(issuer).toMatch(/^[0-9.]+$/);
+    const { study } = await pacs(orthanc.origin, { defaultIssuer: 'HOSP' }).describe(ct.uid, 'series');
+    expect(study?.identity.identifiers).toMatchObject([{ system: issuer }]);
   });
 
   test('a study that the archive does not have is null, not an error', async () => {

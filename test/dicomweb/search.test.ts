@@ -23,6 +23,16 @@ describe('QIDO-RS', () => {
     expect(server.asked).toHaveLength(2);
   });
 
+  test('each field asked for is a parameter of its own: Orthanc ignores a list whose comma is encoded', async () => {
+    const { client, server } = await archive((_, response) => json(response, []));
+    await client.searchStudies({ patientId: 'P1' });
+    const [asked] = server.asked;
+    if (asked === undefined) throw new Error('nothing was asked');
+    expect(query(asked).getAll('includefield')).toEqual(expect.arrayContaining(['00100021', '00081030', '00100030']));
+    expect(query(asked).getAll('includefield').join()).toMatch(/^[0-9A-F]{8}(,[0-9A-F]{8})*$/);
+    expect(asked.url).not.toMatch(/includefield=[^&]*(,|%2C)/i);
+  });
+
   test('204 is none', async () => {
     const { client } = await archive((_, response) => void response.writeHead(204).end());
     expect(await client.searchStudies({ patientId: 'P1' })).toEqual({ found: [], warnings: [] });
