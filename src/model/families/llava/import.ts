@@ -16,9 +16,10 @@ import { openTorchPickle } from '../../checkpoint/torch-pickle.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
 import type { Progress } from '../../onnx/files.ts';
-import { outputSize, type Processor, readProcessor } from '../../preprocess/processor.ts';
-import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/files.ts';
+import { type Processor, readProcessor } from '../../preprocess/processor.ts';
+import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type LlavaArchitecture, llavaForm, llavaGraphFiles, llavaSizes, readArchitecture } from './architecture.ts';
 import { templateNamed } from './prompt.ts';
@@ -33,10 +34,9 @@ const topSchema = z.looseObject({
   mm_use_im_start_end: z.boolean().nullish(),
   tokenizer_model_max_length: z.int().positive().nullish(),
   text_config: z.looseObject({ model_type: z.string().nullish() }).nullish(),
-  eos_token_id: z.union([z.int(), z.array(z.int())]).nullish(),
+  eos_token_id: endIdSchema,
 });
 type Top = z.infer<typeof topSchema>;
-const generationSchema = z.looseObject({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
 
 /** Placeholder id of the original form (IMAGE_TOKEN_INDEX in the authors' code). */
 const splicedImage = -200;
@@ -57,14 +57,14 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
     const resolved = resolveWeights(architecture, source);
     const files = await readTokenizerFiles(from);
     const tokenizer = openTokenizer(files.json, files.config);
-    checkVocabulary(tokenizer, architecture);
+    checkVocabulary(tokenizer, architecture.decoder.vocabSize);
     const template = templateNamed(options.metadata.template ?? guessTemplate(architecture, top, tokenizer));
     const processor = await readImages(from, tower, top, template.name, architecture);
     const limits = limitsOf(options.metadata.limits ?? {}, top, architecture, template.name);
     const manifest = {
       limits,
       tasks: options.metadata.tasks ?? genericTasks,
-      generation: { stopIds: await stopIds(from, top, tokenizer, files), minNewTokens: template.name === 'huatuo' ? 1 : 0 },
+      generation: { stopIds: await endIds(from, top.eos_token_id, tokenizer, files), minNewTokens: template.name === 'huatuo' ? 1 : 0 },
       prompt: { template, placeholder: placeholderOf(architecture, tokenizer) },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
@@ -110,16 +110,6 @@ async function openSource(from: string, tower: string | null): Promise<TensorSou
   }
 }
 
-/** The head may have rows beyond the tokenizer (never sampled), the tokenizer must not have ids beyond the head. */
-function checkVocabulary(tokenizer: Tokenizer, architecture: LlavaArchitecture): void {
-  const { vocabSize } = architecture.decoder;
-  if (tokenizer.size <= vocabSize) return;
-  throw new WetreadError(
-    'checkpoint-tensors',
-    `the tokenizer has ${tokenizer.size} ids, the embedding ${vocabSize} rows: they are not of one checkpoint`,
-  );
-}
-
 /** Without a template given: by form, decoder and the tokenizer's marks. */
 function guessTemplate(architecture: LlavaArchitecture, top: Top, tokenizer: Tokenizer): string {
   const type = (top.text_config?.model_type ?? `${top.architectures?.join(' ') ?? ''} ${top.model_type ?? ''}`).toLowerCase();
@@ -133,37 +123,10 @@ function guessTemplate(architecture: LlavaArchitecture, top: Top, tokenizer: Tok
 async function readImages(from: string, tower: string | null, top: Top, template: string, a: LlavaArchitecture): Promise<Processor> {
   // HuatuoGPT-Vision's own code pads always, whatever its config says.
   const pad = a.form === 'original' && (top.image_aspect_ratio === 'pad' || template === 'huatuo');
-  const processor = readProcessor(await processorConfig(from, tower, top), pad);
-  const size = outputSize(processor);
-  const expected = a.vision.imageSize;
-  if (size?.height !== expected || size.width !== expected) {
-    const found = size === null ? 'pictures of many sizes' : `${size.height} x ${size.width}`;
-    throw new WetreadError(
-      'architecture-unsupported',
-      `the image processor gives ${found}, the vision tower takes ${expected} x ${expected}`,
-    );
-  }
+  const folders = [from, ...(tower === null ? [] : [tower])] as const;
+  const processor = readProcessor(await processorConfig(folders, top.mm_vision_tower ?? null), pad);
+  checkPictureSize(processor, a.vision.imageSize);
   return processor;
-}
-
-/** preprocessor_config.json of the checkpoint or its tower, or the section of processor_config.json that newer versions write. */
-async function processorConfig(from: string, tower: string | null, top: Top): Promise<unknown> {
-  for (const folder of [from, ...(tower === null ? [] : [tower])]) {
-    const path = join(folder, 'preprocessor_config.json');
-    if (existsSync(path)) return await readJson(path, anyObject, 'architecture-unsupported');
-  }
-  const path = join(from, 'processor_config.json');
-  if (existsSync(path)) {
-    const { image_processor: section } = await readJson(
-      path,
-      z.looseObject({ image_processor: anyObject.optional() }),
-      'architecture-unsupported',
-    );
-    if (section !== undefined) return section;
-  }
-  throw new WetreadError('import-option-missing', 'no preprocessor_config.json is in the checkpoint or beside it', {
-    hint: `take it from the repository of ${top.mm_vision_tower ?? 'the vision tower'} and name its folder with --tower`,
-  });
 }
 
 function placeholderOf(architecture: LlavaArchitecture, tokenizer: Tokenizer): Manifest['prompt']['placeholder'] {
@@ -194,20 +157,6 @@ const genericTasks: Manifest['tasks'] = {
   },
   vqa: { text: '{question}\nPlease answer the question concisely.' },
 };
-
-async function stopIds(from: string, top: Top, tokenizer: Tokenizer, files: TokenizerFiles): Promise<number[]> {
-  const path = join(from, 'generation_config.json');
-  const generation = existsSync(path) ? await readJson(path, generationSchema, 'architecture-unsupported') : {};
-  const name = files.config.eos_token;
-  const own = typeof name === 'string' ? tokenizer.idOf(name) : null;
-  const found = [generation.eos_token_id ?? top.eos_token_id ?? own].flat();
-  const ids = found.filter((id) => id !== null);
-  if (ids.length > 0) return ids;
-  throw new WetreadError(
-    'import-option-missing',
-    'no end-of-text token is named in generation_config.json, config.json or tokenizer_config.json',
-  );
-}
 
 /** Tensors that are there twice: which was used, and whether the other differs. */
 async function compareShadowed(source: TensorSource, resolved: ResolvedWeights): Promise<string[]> {

@@ -5,6 +5,7 @@
  * wins: tensors inside the checkpoint come before the tower's own file, because a trained tower must win over the stale base.
  */
 import { WetreadError } from '#domain/errors.ts';
+import { refuseMisfit } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { type Progress, writeGraphs } from '../../onnx/files.ts';
 import type { TensorNeed } from '../../onnx/graph.ts';
@@ -117,11 +118,6 @@ function mayBeIgnored(ours: string, a: LlavaArchitecture): boolean {
   return ignorable.some((pattern) => pattern.test(ours));
 }
 
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 8).join(', ');
-  return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;
-}
-
 /**
  * Finds every tensor that the graphs need.
  *
@@ -158,16 +154,7 @@ export function resolveWeights(a: LlavaArchitecture, source: TensorSource): Reso
     used.set(need.name, first.theirs);
     shadowed.push(...others.map((other) => ({ used: first.theirs, ignored: other.theirs })));
   }
-  const faults = [
-    ...(missing.length === 0 ? [] : [`missing: ${listed(missing)}`]),
-    ...(misshapen.length === 0 ? [] : [`wrong shape: ${listed(misshapen)}`]),
-    ...(extra.length === 0 ? [] : [`not of this architecture: ${listed(extra)}`]),
-  ];
-  if (faults.length > 0) {
-    throw new WetreadError('checkpoint-tensors', `the checkpoint's tensors do not fit its config: ${faults.join('; ')}`, {
-      hint: 'config.json and the weight files must be of one checkpoint, and all shards must be there',
-    });
-  }
+  refuseMisfit({ missing, misshapen, extra });
   return { used, shadowed, ignored };
 }
 
