@@ -28,7 +28,7 @@ import { recordFeedback } from '#work/cards.ts';
 import { resolveContext, useJti } from '#work/contexts.ts';
 import { queuedKeys } from '#work/drafts.ts';
 import { openJobs } from '#work/jobs.ts';
-import { deliverDue, type OutboxOptions } from '#work/outbox.ts';
+import { deliverDue, type OutboxOptions, releaseLeases } from '#work/outbox.ts';
 import { openPictureCache } from '#work/pictures.ts';
 import { retain } from '#work/retention.ts';
 import { openStore, type Store } from '#work/store.ts';
@@ -91,6 +91,8 @@ export async function serve(site: Site, { listening, log, now }: ServeOptions): 
   for (const warning of site.warnings) log.warn({ code: warning.code }, warning.message);
   await using stack = new AsyncDisposableStack();
   const store = stack.adopt(await openStore(storeLocation(site)), (opened) => opened.close());
+  // The embedded store's folder is locked, so nobody else delivers from it.
+  if (store.kind === 'embedded') await releaseLeases(store.query);
   const readers = stack.adopt(await openReaders(site), (opened) => opened.close());
   const lanes = stack.adopt(await openLanes(site), (opened) => opened.close());
   const sealKey = Buffer.from(site.snapshotKey.bytes());

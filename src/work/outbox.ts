@@ -50,6 +50,14 @@ async function takeDue(store: Store, leaseSeconds: number): Promise<(OutboxRow &
   });
 }
 
+/**
+ * Makes every pending row due now. For the start of a store that no other process can hold: a lease that is still running there is that of
+ * a process which died while it delivered.
+ */
+export async function releaseLeases(query: Query): Promise<void> {
+  await query(`update outbox set next_at = now() where state = 'pending'`);
+}
+
 export interface OutboxOptions {
   readonly deliver: Readonly<Record<Target, Deliver>>;
   readonly maxAttempts: number;

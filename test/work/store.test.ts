@@ -10,7 +10,7 @@ import { recordFeedback, rememberCard } from '#work/cards.ts';
 import { issueContext, resolveContext, useJti } from '#work/contexts.ts';
 import { firstMention, readDraft, readSnapshot, registerDraft, settleFailed, settleReady } from '#work/drafts.ts';
 import { openJobs } from '#work/jobs.ts';
-import { type Deliver, deliverDue, deliveriesOf } from '#work/outbox.ts';
+import { type Deliver, deliverDue, deliveriesOf, releaseLeases } from '#work/outbox.ts';
 import { openPictureCache } from '#work/pictures.ts';
 import { retain } from '#work/retention.ts';
 import { newSealKey, seal, unseal } from '#work/snapshot.ts';
@@ -90,12 +90,30 @@ function suite(name: string, locate: () => Promise<StoreLocation>, end: () => vo
       };
       for (let round = 0; round < 3; round += 1) {
         await deliverDue(store, { ...options, deliver: { fhir: count, pacs: refuse } });
-        await store.query(`update outbox set next_at = now() where state = 'pending'`);
+        await releaseLeases(store.query);
       }
       expect(sent).toBe(1);
       const [fhir, pacs] = await deliveriesOf(store.query, 'c');
       expect(fhir).toMatchObject({ state: 'delivered', result: { id: 'x' } });
       expect(pacs).toMatchObject({ state: 'dead', attempts: 2, code: 'dicomweb-store-failed' });
+    });
+
+    test('a row that a dead process had taken is due again once its lease is released', async () => {
+      await register('leased');
+      await settleReady(store, draftOf('leased'), 'pending', ['fhir']);
+      let sent = 0;
+      // As takeDue leaves it while it is being delivered.
+      await store.query(`update outbox set attempts = 1, next_at = now() + interval '1 hour' where draft_key = 'leased'`);
+      const options = { maxAttempts: 5, leaseSeconds: 3600 };
+      const count: Deliver = async () => {
+        sent += 1;
+        return {};
+      };
+      await deliverDue(store, { ...options, deliver: { fhir: count, pacs: nothing } });
+      expect(sent).toBe(0);
+      await releaseLeases(store.query);
+      await deliverDue(store, { ...options, deliver: { fhir: count, pacs: nothing } });
+      expect(sent).toBe(1);
     });
 
     test('feedback for an unknown card is recorded as nothing', async () => {
