@@ -1,0 +1,101 @@
+/** What the service wrote for a study, read back from the FHIR server as anyone would: the report and all that belongs to it. */
+import { z } from 'zod';
+import { extension } from '#report/canonical.ts';
+
+const reference = z.object({ reference: z.string() });
+const extensionForm = z.looseObject({ url: z.string() });
+const resource = z.looseObject({ resourceType: z.string(), id: z.string() });
+export type WrittenResource = z.infer<typeof resource>;
+
+const reportForm = resource.extend({
+  extension: z.array(z.looseObject({ url: z.string(), valueString: z.string().optional() })).default([]),
+  imagingStudy: z.array(z.looseObject({ reference: z.string().optional() })).default([]),
+  result: z.array(reference).default([]),
+  media: z.array(z.object({ link: reference })).default([]),
+});
+
+const observationForm = resource.extend({
+  valueString: z.string(),
+  device: reference,
+  derivedFrom: z.array(z.looseObject({ extension: z.array(extensionForm).default([]) })).default([]),
+});
+
+const evidenceForm = z.object({
+  extension: z.array(z.looseObject({ url: z.string(), valueId: z.string().optional() })),
+});
+
+export interface Cited {
+  readonly study: string;
+  readonly series: string;
+  readonly instance: string;
+}
+
+export interface Written {
+  readonly report: WrittenResource;
+  readonly draftKey: string;
+  /** Text of each Observation, in the report's order. */
+  readonly sentences: readonly string[];
+  readonly cited: readonly Cited[];
+  /** Report, Observations, Media, Devices, Provenance. */
+  readonly resources: readonly WrittenResource[];
+}
+
+async function json(url: string): Promise<unknown> {
+  const response = await fetch(url, { headers: { accept: 'application/fhir+json' } });
+  if (!response.ok) throw new Error(`the FHIR server: ${url} gave ${response.status}`);
+  return response.json();
+}
+
+const bundleForm = z.object({ entry: z.array(z.object({ resource })).default([]) });
+
+/** First page of at most 200; more is an error. */
+export async function searchAll(base: string, query: string): Promise<readonly WrittenResource[]> {
+  const bundle = bundleForm
+    .extend({ link: z.array(z.object({ relation: z.string() })).default([]) })
+    .parse(await json(`${base}/${query}&_count=200`));
+  if (bundle.link.some(({ relation }) => relation === 'next')) throw new Error(`${query} has more than one page`);
+  return bundle.entry.map((entry) => entry.resource);
+}
+
+function citedBy(observation: z.infer<typeof observationForm>): Cited[] {
+  return observation.derivedFrom.flatMap((source) =>
+    source.extension
+      .filter(({ url }) => url === extension.imageEvidence)
+      .map((one) => {
+        const parts = evidenceForm.parse(one).extension;
+        const part = (name: string) => parts.find(({ url }) => url === name)?.valueId ?? '';
+        return { study: part('study'), series: part('series'), instance: part('instance') };
+      }),
+  );
+}
+
+/** Reports of the patient that wetread wrote: those with a draft key. */
+export async function draftReports(base: string, patient: string): Promise<readonly z.infer<typeof reportForm>[]> {
+  const found = await searchAll(base, `DiagnosticReport?patient=${patient}`);
+  return found.map((one) => reportForm.parse(one)).filter((report) => report.extension.some(({ url }) => url === extension.draftKey));
+}
+
+/** The reports on an ImagingStudy with everything that they refer to. */
+export async function writtenFor(base: string, patient: string, imagingStudy: string): Promise<readonly Written[]> {
+  const reports = (await draftReports(base, patient)).filter(({ imagingStudy: on }) => on.some((one) => one.reference === imagingStudy));
+  const written: Written[] = [];
+  for (const report of reports) {
+    const observations = await Promise.all(report.result.map(async (one) => observationForm.parse(await json(`${base}/${one.reference}`))));
+    const provenance = await searchAll(base, `Provenance?target=DiagnosticReport/${report.id}`);
+    const others = new Set([...report.media.map(({ link }) => link.reference), ...observations.map(({ device }) => device.reference)]);
+    const named = z
+      .array(z.looseObject({ agent: z.array(z.looseObject({ who: z.looseObject({ reference: z.string().optional() }) })).default([]) }))
+      .parse(provenance)
+      .flatMap(({ agent }) => agent.flatMap(({ who }) => who.reference ?? []));
+    for (const one of named) if (one.startsWith('Device/')) others.add(one);
+    const rest = await Promise.all([...others].map(async (one) => resource.parse(await json(`${base}/${one}`))));
+    written.push({
+      report,
+      draftKey: report.extension.find(({ url }) => url === extension.draftKey)?.valueString ?? '',
+      sentences: observations.map(({ valueString }) => valueString),
+      cited: observations.flatMap(citedBy),
+      resources: [report, ...observations, ...rest, ...provenance],
+    });
+  }
+  return written;
+}
