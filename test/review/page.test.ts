@@ -47,7 +47,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     expect(await shown(2)).toBe('depends on image 1 61 % image 2 39 %');
     expect(await shown(3)).toBe('depends on no image');
     expect(await shown(4)).toBe('cannot be tested by removal');
-    await page.waitForFunction(() => [...document.querySelectorAll('img')].every((image) => image.complete && image.naturalWidth === 512));
+    await page.waitForFunction('[...document.images].every((image) => image.complete && image.naturalWidth === 512)');
     expect(await page.locator('img').count()).toBe(2);
     expect(await page.textContent('.draft')).toContain('CT of 2019-01-05 (Abdomen): other region, older than 3 years');
     expect(await page.textContent('header')).toContain('Compared with DX of 2026-08-02 (Chest PA): same region (chest)');
@@ -73,7 +73,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowUp');
     await page.keyboard.press('ArrowUp');
-    expect(await page.evaluate(() => document.activeElement?.id)).toBe('statement-5');
+    expect(await page.evaluate('document.activeElement.id')).toBe('statement-5');
     expect(await lit()).toEqual(['image-1']);
     await page.focus('#statement-3');
     expect(await lit()).toEqual([]);
@@ -81,7 +81,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     await page.keyboard.press('Escape');
     expect(await lit()).toEqual([]);
     await page.keyboard.press('Tab');
-    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('image 1');
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('image 1');
   });
 
   it.each([
@@ -94,7 +94,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     const page = await openPage(exampleDraft.key, wide.context);
     await page.hover('#statement-2 .sentence');
     expect(await look(page, `review-${colorScheme}-${width}`)).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
     await wide.end();
   });
 
@@ -115,7 +115,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     const page = await openPage(other('b').key);
     await page.waitForSelector('.deliveries .pending');
     await server.store.query(`update outbox set state = 'delivered' where draft_key = $1`, [other('b').key]);
-    await page.waitForFunction(() => document.querySelectorAll('.deliveries .delivered').length === 2);
+    await page.waitForFunction("document.querySelectorAll('.deliveries .delivered').length === 2");
     expect((await deliveriesOf(server.store.query, other('b').key)).length).toBe(2);
   });
 
@@ -133,7 +133,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     const page = await openPage(exampleDraft.key);
     await page.waitForSelector('.statement');
     server.pass(31 * 60_000);
-    await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
     await page.waitForSelector('text=The session ended');
     expect(await page.locator('.statement').count()).toBe(0);
     // Chromium itself reports the answer 401 on the console.

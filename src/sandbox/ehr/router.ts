@@ -20,7 +20,7 @@ export interface EhrOptions {
   readonly createLaunch: (context: { readonly patient: string; readonly appContext: string | null; readonly user: string }) => string;
 }
 
-const launchRequest = z.object({ patient: z.string().min(1), url: z.url(), appContext: z.string().nullable() });
+const launchRequest = z.object({ patient: z.string().min(1), url: z.url({ protocol: /^https?$/ }), appContext: z.string().nullable() });
 
 export function createEhr(options: EhrOptions): Router {
   const router = Router();

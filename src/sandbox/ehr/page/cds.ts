@@ -29,14 +29,17 @@ export const exams: readonly Exam[] = [
   { code: '36643-5', display: 'XR Chest 2 Views' },
   { code: '24627-2', display: 'CT Chest' },
   { code: '24725-4', display: 'CT Head' },
-  { code: '24558-9', display: 'US Abdomen' },
+  { code: '41806-1', display: 'CT Abdomen' },
 ];
+
+export const priorities = ['routine', 'urgent', 'asap', 'stat'] as const;
 
 export interface OrderForm {
   readonly patient: string;
   readonly exam: Exam;
   readonly side: 'left' | 'right' | null;
   readonly reason: string;
+  readonly priority: (typeof priorities)[number];
   readonly id: string;
 }
 
@@ -48,6 +51,7 @@ export function serviceRequest(order: OrderForm, user: string): Resource {
     id: order.id,
     status: 'draft',
     intent: 'order',
+    priority: order.priority,
     category: [{ coding: [{ system: 'http://snomed.info/sct', code: '363679005', display: 'Imaging' }] }],
     code: { coding: [{ system: 'http://loinc.org', ...order.exam }], text: order.exam.display },
     subject: { reference: `Patient/${order.patient}` },
@@ -64,7 +68,8 @@ async function prefetchOf(service: Service, place: Place, context: Readonly<Reco
     const query = template.replace(/\{\{context\.(\w+)\}\}/g, (whole, name: string) => context[name] ?? whole);
     return query.includes('{{') ? [] : [{ key, query }];
   });
-  const values = await Promise.all(keys.map(({ query }) => read(`${place.fhir}/${query}`)));
+  // A query that fails is null, as CDS Hooks wants it: the service decides what it can do without.
+  const values = await Promise.all(keys.map(({ query }) => read(`${place.fhir}/${query}`).catch(() => null)));
   return Object.fromEntries(keys.map(({ key }, index) => [key, values[index] ?? null]));
 }
 
@@ -72,6 +77,8 @@ export interface Signed {
   readonly cards: readonly Card[];
   readonly service: string;
   readonly milliseconds: number;
+  /** What was sent and what came back, to be looked at. */
+  readonly exchange: { readonly request: object; readonly answer: object };
 }
 
 /** Signs: every order-sign service of discovery is called. @throws Error with the service's own words */
@@ -101,7 +108,8 @@ export async function signOrder(order: OrderForm, place: Place): Promise<Signed>
     issue?: readonly { diagnostics?: string; details?: { text?: string } }[];
   };
   if (!response.ok) throw new Error(answer.issue?.[0]?.details?.text ?? answer.issue?.[0]?.diagnostics ?? `status ${response.status}`);
-  return { cards: answer.cards ?? [], service: service.id, milliseconds: Math.round(performance.now() - start) };
+  const milliseconds = Math.round(performance.now() - start);
+  return { cards: answer.cards ?? [], service: service.id, milliseconds, exchange: { request, answer } };
 }
 
 export async function sendFeedback(place: Place, service: string, entry: Readonly<Record<string, unknown>>): Promise<void> {

@@ -40,6 +40,15 @@ export async function search(url: string): Promise<readonly Resource[]> {
   return entries.map((entry) => entry.resource);
 }
 
+/** Resources of these references ("Type/id", all of one type), in their order; what is not there is left out. */
+export async function readAll(base: string, references: readonly string[]): Promise<readonly Resource[]> {
+  const [type] = references[0]?.split('/') ?? [];
+  if (type === undefined) return [];
+  const ids = references.map((reference) => reference.split('/').at(-1) ?? '');
+  const found = await search(`${base}/${type}?_id=${ids.map(encodeURIComponent).join(',')}&_count=${ids.length}`);
+  return ids.flatMap((id) => found.find((resource) => resource.id === id) ?? []);
+}
+
 /** DICOM JSON of a QIDO or metadata answer: tag -> {vr, Value}. */
 export type DicomJson = Readonly<Record<string, { readonly vr: string; readonly Value?: readonly unknown[] }>>;
 
