@@ -32,8 +32,8 @@ export const intendedUseSchema = z.strictObject({
   statement: text.nullable(),
 });
 
-/** A task's prompt; `{question}` is filled in, a bare `{}` is part of the authors' wording. */
-export const taskSchema = z.strictObject({ text });
+/** A task's prompt and where its words are from; `{question}` is filled in, a bare `{}` is part of the authors' wording. */
+export const taskSchema = z.strictObject({ text, source: text.optional() });
 
 /**
  * How a prompt is worded before the task's text, where a model was trained on one wording: slots {items}, {region}, {view}, {date}, {days}.
@@ -61,9 +61,10 @@ export type Template = z.infer<typeof templateSchema>;
 
 /**
  * `expand`: the placeholder is one token of the vocabulary, repeated once per visual token (HF). `splice`: text is tokenised piece by piece
- * and the id, which is no token, stands for an image between two pieces (original form, -200).
+ * and the id, which is no token, stands for an image between two pieces (original form, -200). `replace`: the placeholder is one token of the
+ * vocabulary, there once per image.
  */
-const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice']), text, id: z.int() });
+const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice', 'replace']), text, id: z.int() });
 
 export const attributionSchema = z.strictObject({
   /** Support per token, natural log, above which an image may be cited; null = not calibrated. */
@@ -99,7 +100,12 @@ export const manifestSchema = z.strictObject({
   generation: z.strictObject({ stopIds: z.array(tokenId), minNewTokens: z.int().nonnegative() }),
   attribution: attributionSchema,
   numberType: z.enum(['fp32']),
-  prompt: z.strictObject({ template: templateSchema, placeholder: placeholderSchema }),
+  prompt: z.strictObject({
+    template: templateSchema,
+    placeholder: placeholderSchema,
+    /** A token id whose row is all zeros in a prompt with images, because the authors' code blanks its padding there. */
+    zeroRowId: tokenId.optional(),
+  }),
   processor: processorSchema,
   tokenizer: z.strictObject({ json: fileName, config: fileName }),
   graphs: graphFilesSchema,

@@ -15,6 +15,8 @@ export type EncodedPart = { readonly kind: 'tokens'; readonly ids: readonly numb
 export interface EncodedPrompt {
   readonly parts: readonly EncodedPart[];
   readonly images: readonly EncodedImage[];
+  /** A token id whose rows in this prompt are all zeros. */
+  readonly zeroRowId?: number | undefined;
   /** The text after templating, placeholders as the authors write them; null where the family splices tensors without any. */
   readonly text: string | null;
   /** Token ids with the authors' placeholder ids, as the authors' processor gives them (parity). */

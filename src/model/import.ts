@@ -14,7 +14,7 @@ import { type Manifest, manifestSchema } from './bundle-manifest.ts';
 import type { FamilyPart } from './families/import.ts';
 import { families } from './families/registry.ts';
 import { readJson } from './json.ts';
-import { type Metadata, readMetadata } from './metadata.ts';
+import { type Metadata, mergeMetadata, readMetadata } from './metadata.ts';
 
 export interface ImportRequest {
   /** Folder of the checkpoint: config.json and what belongs to it. */
@@ -61,7 +61,7 @@ export async function importCheckpoint(request: ImportRequest): Promise<{ bundle
     const options = { metadata, tower: request.tower ?? null };
     const made = await family.import(request.from, work, options, request.progress ?? (() => undefined));
     const files = await digests(work);
-    await writeManifest(work, complete(request.from, family.name, metadata, made.manifest, files));
+    await writeManifest(work, complete(request.from, family.name, mergeMetadata(made.published ?? {}, metadata), made.manifest, files));
     await rename(work, to);
     const bundle = await openBundle(to, { digests: 'sizes' });
     const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);

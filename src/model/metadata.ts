@@ -23,6 +23,8 @@ export const metadataSchema = z.strictObject({
   attribution: attributionSchema.partial().optional(),
   /** Name of one of the family's templates. */
   template: z.string().min(1).optional(),
+  /** Pad pictures to a square in the mean colour first, where the family's authors did it both ways; absent = as the files say. */
+  pad: z.boolean().optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;
 
@@ -32,6 +34,11 @@ const metadataFile = 'wetread.json';
 export async function readMetadata(folder: string, own: Metadata): Promise<Metadata> {
   const path = [join(folder, metadataFile), join(dirname(folder), metadataFile)].find((candidate) => existsSync(candidate));
   const base: Metadata = path === undefined ? {} : await readJson(path, metadataSchema, 'import-option-missing');
+  return mergeMetadata(base, own);
+}
+
+/** `own` on top of `base`, key by key. */
+export function mergeMetadata(base: Metadata, own: Metadata): Metadata {
   return {
     ...base,
     ...own,

@@ -91,6 +91,14 @@ async function look(
   return { vision: out.vision.read(), features: { data: features, count: (out.features.dims[0] ?? 0) * (out.features.dims[1] ?? 0) } };
 }
 
+/** Rows of one piece of text; those of `zeroRowId` are blank. */
+async function textRows(decoder: Decoder, ids: readonly number[], zeroRowId: number | undefined): Promise<Rows> {
+  const rows = await decoder.embed(ids);
+  const { hiddenSize } = decoder.sizes;
+  for (const [at, id] of ids.entries()) if (id === zeroRowId) rows.data.fill(0, at * hiddenSize, (at + 1) * hiddenSize);
+  return rows;
+}
+
 async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: number): Promise<Prepared> {
   const texts: number[][] = [[]];
   const places: number[] = [];
@@ -113,7 +121,8 @@ async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: numb
       },
     );
   }
-  return { encoded, texts: await Promise.all(texts.map((ids) => decoder.embed(ids))), places, rows, features: new Map(), path: [] };
+  const pieces = await Promise.all(texts.map((ids) => textRows(decoder, ids, encoded.zeroRowId)));
+  return { encoded, texts: pieces, places, rows, features: new Map(), path: [] };
 }
 
 class LoadedEngine implements Engine {

@@ -10,8 +10,12 @@ export interface FamilyOptions {
 
 export type FamilyPart = Pick<Manifest, 'limits' | 'tasks' | 'generation' | 'prompt' | 'processor' | 'tokenizer' | 'graphs' | 'sizes'>;
 
+/** What the authors publish about use and terms; the importer's own metadata wins key by key. */
+export type Published = Pick<Metadata, 'license' | 'intendedUse' | 'sources' | 'promptVersion'>;
+
 export interface FamilyImport {
   readonly manifest: FamilyPart;
+  readonly published?: Published;
   /** Sentences for the import report: what was chosen, ignored, or differs. */
   readonly notes: readonly string[];
 }

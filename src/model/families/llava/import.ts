@@ -59,7 +59,10 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
     const tokenizer = openTokenizer(files.json, files.config);
     checkVocabulary(tokenizer, architecture.decoder.vocabSize);
     const template = templateNamed(options.metadata.template ?? guessTemplate(architecture, top, tokenizer));
-    const processor = await readImages(from, tower, top, template.name, architecture);
+    // HuatuoGPT-Vision's own code pads always, whatever its config says.
+    const pads = architecture.form === 'original' && (top.image_aspect_ratio === 'pad' || template.name === 'huatuo');
+    const processor = await readImages(from, tower, top, options.metadata.pad ?? pads);
+    checkPictureSize(processor, architecture.vision.imageSize);
     const limits = limitsOf(options.metadata.limits ?? {}, top, architecture, template.name);
     const manifest = {
       limits,
@@ -120,13 +123,9 @@ function guessTemplate(architecture: LlavaArchitecture, top: Top, tokenizer: Tok
   return architecture.form === 'hf' ? 'llava_hf' : 'vicuna_v1';
 }
 
-async function readImages(from: string, tower: string | null, top: Top, template: string, a: LlavaArchitecture): Promise<Processor> {
-  // HuatuoGPT-Vision's own code pads always, whatever its config says.
-  const pad = a.form === 'original' && (top.image_aspect_ratio === 'pad' || template === 'huatuo');
+async function readImages(from: string, tower: string | null, top: Top, pad: boolean): Promise<Processor> {
   const folders = [from, ...(tower === null ? [] : [tower])] as const;
-  const processor = readProcessor(await processorConfig(folders, top.mm_vision_tower ?? null), pad);
-  checkPictureSize(processor, a.vision.imageSize);
-  return processor;
+  return readProcessor(await processorConfig(folders, top.mm_vision_tower ?? null), pad);
 }
 
 function placeholderOf(architecture: LlavaArchitecture, tokenizer: Tokenizer): Manifest['prompt']['placeholder'] {
