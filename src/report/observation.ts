@@ -60,12 +60,17 @@ export function statementObservation(draft: Draft, statement: Statement): Observ
   };
 }
 
+/** Six decimals: a model's number says no more, and validators doubt a decimal of eighteen digits. */
+function rounded(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}
+
 function evidenceReference(draft: Draft, statement: Statement, citation: Citation): Reference<Media> {
   const image = citedImage(draft, statement, citation);
   const parts: Extension[] = [
     { url: 'number', valuePositiveInt: citation.image },
     ...locationParts(citation.ref),
-    ...(citation.share === null ? [] : [{ url: 'share', valueDecimal: citation.share }]),
+    ...(citation.share === null ? [] : [{ url: 'share', valueDecimal: rounded(citation.share) }]),
     ...draft.attribution.nulls.map((name) => ({ url: 'null', valueString: oneLine(name) })),
   ];
   return {
@@ -88,7 +93,7 @@ function components(statement: Statement): ObservationComponent[] {
     {
       code: { coding: [{ system: codeSystem.component, code: 'support', display: 'Log-probability gained by the images, per token' }] },
       // UCUM has no nat, and an annotation alone is no unit, so the words stand without a code.
-      valueQuantity: { value: statement.support, unit: 'nats per token' },
+      valueQuantity: { value: rounded(statement.support), unit: 'nats per token' },
     },
     {
       code: { coding: [{ system: codeSystem.component, code: 'support-calibrated', display: 'Support is calibrated' }] },
