@@ -184,12 +184,12 @@ test('without scoring a statement says not attributed and carries no support', (
 test('shares and support are written with six decimals: a validator doubts a decimal of eighteen digits', () => {
   const statements = exampleDraft.statements.slice(0, 1).map((statement) => ({
     ...statement,
-    support: 0.12345678901234567,
+    support: 1 / 7,
     citations: statement.citations.map((citation) => ({ ...citation, share: 0.056801581313230355 })),
   }));
   const [first] = statementsOf({ ...exampleDraft, statements });
   expect(first?.derivedFrom?.[1]?.extension?.[0]?.extension).toContainEqual({ url: 'share', valueDecimal: 0.056802 });
-  expect(first?.component?.[1]?.valueQuantity?.value).toBe(0.123457);
+  expect(first?.component?.[1]?.valueQuantity?.value).toBe(0.142857);
 });
 
 test('two frames of one object are two Media with two conditions', () => {
