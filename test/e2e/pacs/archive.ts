@@ -88,6 +88,16 @@ export async function heldInstances(orthanc: Orthanc): Promise<ReadonlyMap<strin
   );
 }
 
+/**
+ * Study Instance UID -> instances filed under it. Orthanc makes two studies of one UID when their PatientIDs differ; they are counted
+ * together.
+ */
+export async function instanceCounts(orthanc: Orthanc): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { study } of (await heldInstances(orthanc)).values()) counts.set(study, (counts.get(study) ?? 0) + 1);
+  return counts;
+}
+
 /** Every study once, by its UID, as the header of its first instance has it; sorted by patient and UID. */
 export async function heldStudies(orthanc: Orthanc): Promise<readonly HeldStudy[]> {
   const { studies, series, instances } = await levels(orthanc);

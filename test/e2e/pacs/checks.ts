@@ -35,8 +35,13 @@ export function check(name: string): { see: (failure: string | null) => void; do
   };
 }
 
+/** A check that cannot be made here, with the reason. */
+export function leftOut(name: string, why: string): Check {
+  return { name, looked: 0, failures: [], leftOut: why };
+}
+
 function absent(name: string, thing: keyof typeof things): Check {
-  return { name, looked: 0, failures: [], leftOut: `${thing} is not here: ${things[thing].how}` };
+  return leftOut(name, `${thing} is not here: ${things[thing].how}`);
 }
 
 /** A failed check: something did not hold, or nothing was looked at. */

@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { systems } from '#domain/code.ts';
 import { uidOf, uuidOf } from '#domain/uid.ts';
 import type { HeldStudy } from './archive.ts';
 
@@ -44,6 +45,17 @@ function systemOf(issuer: string | null): string {
   return `urn:oid:${uidOf(`e2e/issuer/${issuer ?? defaultIssuer}`)}`;
 }
 
+/** Text that a FHIR string may hold: no control characters, not empty; null = nothing is left. */
+function stringOf(text: string | null): string | null {
+  const plain = (text ?? '').replace(/\p{Cc}+/gu, ' ').trim();
+  return plain === '' ? null : plain;
+}
+
+/** A DICOM modality as a FHIR code; what is none becomes OT. */
+function modalityOf(modality: string): string {
+  return /^[A-Za-z0-9]{1,16}$/.test(modality) ? modality : 'OT';
+}
+
 function patientKey({ patientId, issuer }: HeldStudy): string {
   return `${issuer ?? ''}|${patientId ?? ''}`;
 }
@@ -51,7 +63,7 @@ function patientKey({ patientId, issuer }: HeldStudy): string {
 type Demographics = Pick<HeldStudy, 'patientId' | 'issuer' | 'patientName' | 'birthDate' | 'sex'>;
 
 function patientOf(id: string, { patientId, issuer, patientName, birthDate, sex }: Demographics): Resource {
-  const [family = '', ...given] = (patientName?.split('=')[0] ?? '')
+  const [family = '', ...given] = (stringOf(patientName)?.split('=')[0] ?? '')
     .split('^')
     .slice(0, 3)
     .map((part) => part.trim());
@@ -60,7 +72,7 @@ function patientOf(id: string, { patientId, issuer, patientName, birthDate, sex 
   return {
     resourceType: 'Patient',
     id,
-    identifier: [{ system: systemOf(issuer), value: patientId }],
+    identifier: [{ system: systemOf(issuer), value: stringOf(patientId) }],
     ...(Object.keys(name).length === 0 ? {} : { name: [name] }),
     ...(birthDate === null ? {} : { birthDate }),
     ...(sex === null ? {} : { gender: sex }),
@@ -71,14 +83,17 @@ function patientOf(id: string, { patientId, issuer, patientName, birthDate, sex 
 function orderOf(study: HeldStudy, patient: string, as: string): { ordered: OrderedStudy; resources: Resource[] } {
   const id = uuidOf(`e2e/${as}/${study.uid}`);
   const subject = { reference: `Patient/${patient}` };
-  const modalities = [...new Set(study.series.map(({ modality }) => modality))];
+  const modalities = [...new Set(study.series.map(({ modality }) => modalityOf(modality)))];
+  const description = stringOf(study.description);
+  // FHIR writes a series' UID as an id; a series whose UID is none cannot be listed.
+  const series = study.series.filter(({ uid }) => /^[A-Za-z0-9.-]{1,64}$/.test(uid));
   const order: Resource & OrderedStudy['order'] = {
     resourceType: 'ServiceRequest',
     id,
     status: 'active',
     intent: 'order',
-    category: [{ coding: [{ system: 'http://snomed.info/sct', code: '363679005', display: 'Imaging' }] }],
-    code: { text: [modalities[0], study.description].filter(Boolean).join(' ') },
+    category: [{ coding: [{ system: systems.snomed, code: '363679005', display: 'Imaging' }] }],
+    code: { text: [modalities[0], description].filter(Boolean).join(' ') },
     subject,
   };
   const imagingStudy: Resource = {
@@ -86,22 +101,21 @@ function orderOf(study: HeldStudy, patient: string, as: string): { ordered: Orde
     id,
     identifier: [{ system: 'urn:dicom:uid', value: `urn:oid:${study.uid}` }],
     status: 'available',
-    modality: modalities.map((code) => ({ system: 'http://dicom.nema.org/resources/ontology/DCM', code })),
+    modality: modalities.map((code) => ({ system: systems.dcm, code })),
     subject,
     ...(study.date === null ? {} : { started: study.time === null ? study.date : `${study.date}T${study.time}Z` }),
     basedOn: [{ reference: `ServiceRequest/${id}` }],
     numberOfSeries: study.series.length,
     numberOfInstances: study.instances,
-    ...(study.description === null ? {} : { description: study.description }),
-    series: study.series.map(({ uid, modality }) => ({
-      uid,
-      modality: { system: 'http://dicom.nema.org/resources/ontology/DCM', code: modality },
-    })),
+    ...(description === null ? {} : { description }),
+    ...(series.length === 0
+      ? {}
+      : { series: series.map(({ uid, modality }) => ({ uid, modality: { system: systems.dcm, code: modalityOf(modality) } })) }),
   };
   return { ordered: { study, patient, imagingStudy: `ImagingStudy/${id}`, order }, resources: [order, imagingStudy] };
 }
 
-/** The first header, in the order of the studies, that says a birth date (else a sex), told otherwise. */
+/** The first header, in the order of the studies, that says a birth date (else a sex, else a whole name), told otherwise. */
 function contradicted(studies: readonly HeldStudy[]): { study: HeldStudy; field: string; record: Demographics } | null {
   const born = studies.find(({ birthDate }) => birthDate !== null);
   if (born?.birthDate) {
@@ -109,8 +123,9 @@ function contradicted(studies: readonly HeldStudy[]): { study: HeldStudy; field:
     return { study: born, field: 'birth date', record: { ...born, birthDate: other } };
   }
   const sexed = studies.find(({ sex }) => sex === 'male' || sex === 'female');
-  if (sexed === undefined) return null;
-  return { study: sexed, field: 'sex', record: { ...sexed, sex: sexed.sex === 'male' ? 'female' : 'male' } };
+  if (sexed !== undefined) return { study: sexed, field: 'sex', record: { ...sexed, sex: sexed.sex === 'male' ? 'female' : 'male' } };
+  const named = studies.find(({ patientName, patientId }) => /^\p{L}{3,}\^\p{L}{3,}/u.test(patientName ?? '') && patientName !== patientId);
+  return named === undefined ? null : { study: named, field: 'name', record: { ...named, patientName: 'Zyxwvuts^Qponmlkj' } };
 }
 
 const bundleForm = z.object({

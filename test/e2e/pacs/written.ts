@@ -7,6 +7,7 @@ const extensionForm = z.looseObject({ url: z.string() });
 const resource = z.looseObject({ resourceType: z.string(), id: z.string() });
 export type WrittenResource = z.infer<typeof resource>;
 
+// Defaults are for reading only: what is validated is the resource as the server gave it.
 const reportForm = resource.extend({
   extension: z.array(z.looseObject({ url: z.string(), valueString: z.string().optional() })).default([]),
   imagingStudy: z.array(z.looseObject({ reference: z.string().optional() })).default([]),
@@ -33,6 +34,8 @@ export interface Cited {
 export interface Written {
   readonly report: WrittenResource;
   readonly draftKey: string;
+  /** References to ImagingStudy resources that the report is about. */
+  readonly imagingStudy: readonly string[];
   /** Text of each Observation, in the report's order. */
   readonly sentences: readonly string[];
   readonly cited: readonly Cited[];
@@ -70,32 +73,42 @@ function citedBy(observation: z.infer<typeof observationForm>): Cited[] {
 }
 
 /** Reports of the patient that wetread wrote: those with a draft key. */
-export async function draftReports(base: string, patient: string): Promise<readonly z.infer<typeof reportForm>[]> {
+export async function draftReports(base: string, patient: string): Promise<readonly WrittenResource[]> {
   const found = await searchAll(base, `DiagnosticReport?patient=${patient}`);
-  return found.map((one) => reportForm.parse(one)).filter((report) => report.extension.some(({ url }) => url === extension.draftKey));
+  return found.filter((one) => reportForm.parse(one).extension.some(({ url }) => url === extension.draftKey));
 }
 
-/** The reports on an ImagingStudy with everything that they refer to. */
-export async function writtenFor(base: string, patient: string, imagingStudy: string): Promise<readonly Written[]> {
-  const reports = (await draftReports(base, patient)).filter(({ imagingStudy: on }) => on.some((one) => one.reference === imagingStudy));
-  const written: Written[] = [];
-  for (const report of reports) {
-    const observations = await Promise.all(report.result.map(async (one) => observationForm.parse(await json(`${base}/${one.reference}`))));
-    const provenance = await searchAll(base, `Provenance?target=DiagnosticReport/${report.id}`);
-    const others = new Set([...report.media.map(({ link }) => link.reference), ...observations.map(({ device }) => device.reference)]);
-    const named = z
-      .array(z.looseObject({ agent: z.array(z.looseObject({ who: z.looseObject({ reference: z.string().optional() }) })).default([]) }))
-      .parse(provenance)
-      .flatMap(({ agent }) => agent.flatMap(({ who }) => who.reference ?? []));
-    for (const one of named) if (one.startsWith('Device/')) others.add(one);
-    const rest = await Promise.all([...others].map(async (one) => resource.parse(await json(`${base}/${one}`))));
-    written.push({
-      report,
-      draftKey: report.extension.find(({ url }) => url === extension.draftKey)?.valueString ?? '',
-      sentences: observations.map(({ valueString }) => valueString),
-      cited: observations.flatMap(citedBy),
-      resources: [report, ...observations, ...rest, ...provenance],
-    });
-  }
-  return written;
+async function read(base: string, reference: string): Promise<WrittenResource> {
+  return resource.parse(await json(`${base}/${reference}`));
+}
+
+const agents = z.object({
+  agent: z.array(z.object({ who: z.object({ reference: z.string().optional() }) })).default([]),
+});
+
+async function writtenWith(base: string, raw: WrittenResource): Promise<Written> {
+  const report = reportForm.parse(raw);
+  const observations = await Promise.all(report.result.map((one) => read(base, one.reference)));
+  const parsed = observations.map((one) => observationForm.parse(one));
+  const provenance = await searchAll(base, `Provenance?target=DiagnosticReport/${report.id}`);
+  const named = provenance.flatMap((one) => agents.parse(one).agent.flatMap(({ who }) => who.reference ?? []));
+  const others = new Set([
+    ...report.media.map(({ link }) => link.reference),
+    ...parsed.map(({ device }) => device.reference),
+    ...named.filter((one) => one.startsWith('Device/')),
+  ]);
+  const rest = await Promise.all([...others].map((one) => read(base, one)));
+  return {
+    report: raw,
+    draftKey: report.extension.find(({ url }) => url === extension.draftKey)?.valueString ?? '',
+    imagingStudy: report.imagingStudy.flatMap((one) => one.reference ?? []),
+    sentences: parsed.map(({ valueString }) => valueString),
+    cited: parsed.flatMap(citedBy),
+    resources: [raw, ...observations, ...rest, ...provenance],
+  };
+}
+
+/** Every draft of the patient that was written, with everything that its report refers to. */
+export async function writtenFor(base: string, patient: string): Promise<readonly Written[]> {
+  return Promise.all((await draftReports(base, patient)).map((report) => writtenWith(base, report)));
 }
