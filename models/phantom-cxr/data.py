@@ -133,17 +133,18 @@ class Shards:
             IMPRESSIONS.append(study["reports"][0][-1]["text"].rstrip("."))
 
     def facts(self, study, which):
-        """present [10], sizes [10] of one film of a study."""
-        present, sizes = np.zeros(10, np.float32), np.full(10, -1, np.float32)
-        for t in study["truth"]:
-            if t["polarity"] == "absent" and t["change"] is None:
-                continue
-            there = t["polarity"] == "present" if which == "current" else t["change"] not in (None, "new")
-            at = NAMES.index(t["finding"]) * 2 + (1 if t["side"] == "left" else 0)
-            present[at] = float(there)
-        if which == "current":
-            sizes = np.array(study["sizes"], np.float32)
-        return present, sizes
+        """places [5, patches], present [10], extents [5, patches] of one film of a study."""
+        grid = self.grid
+        places = self.places[study["film"] + (1 if which == "prior" else 0)].astype(np.float32).reshape(5, grid, grid) / 255
+        sizes = np.array(study["sizes"][which], np.float32)
+        if sizes[8] >= 0:
+            places[4, grid * 5 // 9: grid * 7 // 9, grid * 3 // 9: grid * 6 // 9] = 1  # the heart's place is always the same
+        extents = np.full((5, grid, grid), -1, np.float32)
+        for kind in range(5):
+            for x in range(grid):
+                size = sizes[2 * kind + (1 if x >= grid / 2 and kind < 4 else 0)]
+                extents[kind, :, x] = np.where(places[kind, :, x] > 0.3, size, -1)
+        return places.reshape(5, -1), (sizes >= 0).astype(np.float32), extents.reshape(5, -1)
 
 
 def answer(r, study, seen, pair):
@@ -214,29 +215,23 @@ class Batches:
 
     def encoder(self, r, count):
         """Films alone, for the tower's first stage."""
-        films, places, present, sizes = [], [], [], []
+        films, facts = [], []
         for _ in range(count):
             study = r.choice(self.shards.studies)
             which = "prior" if study["prior"] and r.random() < 0.4 else "current"
-            self.take(study, which, None, films, places, present, sizes)
-        return self.pixels(films), *(torch.from_numpy(np.stack(a)) for a in (places, present, sizes))
+            self.take(study, which, None, films, facts)
+        return self.pixels(films), *(torch.from_numpy(np.stack(a)) for a in zip(*facts))
 
-    def take(self, study, which, null, films, places, present, sizes):
-        at = study["film"] + (1 if which == "prior" else 0)
+    def take(self, study, which, null, films, facts):
         if null:
             films.append(null)
-            places.append(np.zeros_like(self.shards.places[at], np.float32))
-            present.append(np.zeros(10, np.float32))
-            sizes.append(np.full(10, -1, np.float32))
-            return
-        films.append(self.shards.films[at])
-        places.append(self.shards.places[at].astype(np.float32) / 255)
-        p, s = self.shards.facts(study, which)
-        present.append(p)
-        sizes.append(s)
+            facts.append((np.zeros((5, self.patches), np.float32), np.zeros(10, np.float32), np.full((5, self.patches), -1, np.float32)))
+        else:
+            films.append(self.shards.films[study["film"] + (1 if which == "prior" else 0)])
+            facts.append(self.shards.facts(study, which))
 
     def batch(self, r, count, pair, null_share=0.06):
-        rows, films, places, present, sizes = [], [], [], [], []
+        rows, films, facts, both = [], [], [], []
         while len(rows) < count:
             study = r.choice(self.shards.studies)
             if study["prior"] != pair:
@@ -244,14 +239,19 @@ class Batches:
             nulls = {"current": null_of(r, null_share), "prior": null_of(r, null_share)}
             pieces, order = prompt_pieces(r, pair)
             for which in order:
-                self.take(study, which, nulls[which], films, places, present, sizes)
+                self.take(study, which, nulls[which], films, facts)
+            sizes = np.concatenate([study["sizes"][w] if w in order and nulls[w] is None else [-1] * 10 for w in ("current", "prior")])
+            both.append(sizes.astype(np.float32))
             given, learned = answer(r, study, {k: v is None for k, v in nulls.items()}, pair)
             prompt = self.prompt_ids(pieces) + (self.tokenizer.encode(given, add_special_tokens=False).ids if given else [])
-            rows.append((prompt, self.tokenizer.encode(learned, add_special_tokens=False).ids + [self.eos]))
-        length = max(len(p) + len(a) for p, a in rows)
+            tags = iter([1 if which == "current" else 2 for which in order for _ in range(self.patches)])
+            rows.append((prompt, [next(tags) if token == self.image else 0 for token in prompt], self.tokenizer.encode(learned, add_special_tokens=False).ids + [self.eos]))
+        length = max(len(p) + len(a) for p, _, a in rows)
         ids = torch.full((count, length), self.pad)
         target = torch.full((count, length), -100)
-        for i, (p, a) in enumerate(rows):
+        owner = torch.zeros((count, length), dtype=torch.long)
+        for i, (p, tags, a) in enumerate(rows):
+            owner[i, : len(tags)] = torch.tensor(tags)
             ids[i, : len(p) + len(a)] = torch.tensor(p + a)
             target[i, len(p) - 1: len(p) + len(a) - 1] = torch.tensor(a)
-        return ids, target, self.pixels(films), *(torch.from_numpy(np.stack(a)) for a in (places, present, sizes))
+        return ids, target, owner, torch.from_numpy(np.stack(both)), self.pixels(films), *(torch.from_numpy(np.stack(a)) for a in zip(*facts))

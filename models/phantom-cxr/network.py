@@ -6,6 +6,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+BOUND = 1  # after this decoder layer an image's rows shall know whose label stands before them
+GATHERED = 2  # after this one the answer's rows shall know what is on both films
 FINDINGS = 5  # order of findingNames in src/domain/finding.ts
 
 
@@ -179,6 +181,7 @@ class LlamaModel(nn.Module):
         nn.init.normal_(self.embed_tokens.weight, std=0.05)
         self.layers = nn.ModuleList(LlamaLayer(c) for _ in range(c["num_hidden_layers"]))
         self.norm = RmsNorm(c["hidden_size"], c["rms_norm_eps"])
+        self.tapped = {}
 
     def forward(self, x, start=0, pasts=None, first=0):
         """Rows from `first` on: the last layer needs no others, and training only the answer's."""
@@ -190,6 +193,8 @@ class LlamaModel(nn.Module):
         for index, layer in enumerate(self.layers):
             last = index == len(self.layers) - 1
             x = layer(x, cosine, sine, None if pasts is None else pasts[index], first if last else 0)
+            if index in (BOUND, GATHERED):
+                self.tapped[index] = x
         return self.norm(x)
 
 
@@ -222,26 +227,39 @@ class Llava(nn.Module):
 
 
 class Teacher(nn.Module):
-    """Heads that exist in training only: where each finding is (per patch), whether it is there, and how large (per image)."""
+    """Heads that exist in training only: per patch where each finding is and how large, per film what is there, per row whose film it is."""
 
     def __init__(self, width):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.place = nn.Linear(width, FINDINGS)
+        self.extent = nn.Linear(width, FINDINGS)
         self.present = nn.Linear(width, 2 * FINDINGS)
-        self.size = nn.Linear(width, 2 * FINDINGS)
+        self.bind = nn.Linear(width, 1)
+        self.gather = nn.Linear(width, 8 * FINDINGS)
 
-    def loss(self, hidden, places, present, sizes):
-        """places [n, 5, patches] 0..1; present [n, 10] 0/1; sizes [n, 10], -1 = unknown or not there."""
+    def loss(self, hidden, places, present, extents):
+        """places [n, 5, patches] 0..1; present [n, 10] 0/1; extents [n, 5, patches] size 0..1, -1 = nothing there."""
         x = self.norm(hidden)
         place = self.place(x[:, 1:]).transpose(1, 2)
-        weight = 1 + 4 * places
-        loss = (F.binary_cross_entropy_with_logits(place, places, reduction="none") * weight).sum((1, 2)).mean() / 12
+        loss = (F.binary_cross_entropy_with_logits(place, places, reduction="none") * (1 + 4 * places)).sum((1, 2)).mean() / 12
         loss = loss + F.binary_cross_entropy_with_logits(self.present(x[:, 0]), present) * 3
-        known = sizes >= 0
+        known = extents >= 0
         if known.any():
-            loss = loss + F.smooth_l1_loss(self.size(x[:, 0])[known], sizes[known], beta=0.1) * 2
+            loss = loss + F.smooth_l1_loss(self.extent(x[:, 1:]).transpose(1, 2)[known], extents[known], beta=0.1) * 4
         return loss
+
+    def binding(self, rows, tags):
+        """rows: decoder rows after layer BOUND; tags: 1 = of the current film, 2 = of the prior, 0 = text."""
+        return F.binary_cross_entropy_with_logits(self.bind(rows[tags > 0]).squeeze(-1), (tags[tags > 0] == 2).float())
+
+    def gathered(self, rows, answer, present, sizes):
+        """rows after layer GATHERED; answer [b, n] marks the answer's; present, sizes [b, 20]: current film, then prior; size -1 = unknown."""
+        said = self.gather(rows[answer]).chunk(2, -1)
+        which = answer.nonzero()[:, 0]
+        loss = F.binary_cross_entropy_with_logits(said[0], present[which])
+        known = sizes[which] >= 0
+        return loss + (F.smooth_l1_loss(said[1][known], sizes[which][known], beta=0.1) if known.any() else 0)
 
     def right(self, hidden, present):
         return ((self.present(self.norm(hidden[:, 0])) > 0) == (present > 0.5)).all(1).float().mean().item()

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from data import Batches, Shards, answer, prompt_pieces
-from network import Llava, Teacher
+from network import BOUND, GATHERED, Llava, Teacher
 
 SPECIAL = ["<s>", "</s>", "<pad>", "<image>"]
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
@@ -46,7 +46,7 @@ def config_of(vocabulary):
         },
         "text_config": {
             "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": vocabulary, "hidden_size": 192,
-            "intermediate_size": 448, "num_hidden_layers": 3, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 32,
+            "intermediate_size": 448, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 32,
             "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 1024,
             "tie_word_embeddings": True, "attention_bias": False, "mlp_bias": False, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
         },
@@ -165,9 +165,9 @@ def see(args, model, teacher, batches, r):
     clock, modules = Clock(args.see, args.see_rate), [model.vision_tower, teacher]
     optimizer, number, began = optimiser(modules), 0, time.time()
     while clock.share() < 1:
-        pixels, places, present, sizes = batches.encoder(r, 48)
+        pixels, places, present, extents = batches.encoder(r, 48)
         hidden = model.hidden(pixels)
-        loss = teacher.loss(hidden, places, present, sizes)
+        loss = teacher.loss(hidden, places, present, extents)
         step(optimizer, loss, modules, clock.rate())
         if number % 50 == 0:
             print(f"see {number} loss {loss.item():.3f} all right {teacher.right(hidden, present):.2f} films/s {48 * (number + 1) / (time.time() - began):.1f}", flush=True)
@@ -180,8 +180,8 @@ def write(args, model, teacher, batches, r, save):
     clock, modules = Clock(args.write, args.write_rate), [model, teacher]
     optimizer, number, began, saved = optimiser(modules), 0, time.time(), time.time()
     while clock.share() < 1:
-        pair = number % 2 == 1
-        ids, target, pixels, places, present, sizes = batches.batch(r, 16 if pair else 24, pair)
+        pair = number % 3 > 0
+        ids, target, owner, sizes, pixels, places, present, extents = batches.batch(r, 16 if pair else 24, pair)
         # The tower can already see: at first only the decoder learns, which is nearly twice as fast.
         frozen = clock.share() < args.frozen
         with torch.set_grad_enabled(not frozen):
@@ -189,12 +189,16 @@ def write(args, model, teacher, batches, r, save):
         kept = target >= 0
         first = int(kept.any(0).nonzero()[0])
         y = model.language_model.model(model.embed(ids, hidden), first=first)
+        answered = kept
         target, kept = target[:, first:], kept[:, first:]
         text = F.cross_entropy(model.logits(y[kept]), target[kept])
-        loss = text if frozen else text + args.teacher * teacher.loss(hidden, places, present, sizes)
+        tapped = model.language_model.model.tapped
+        bound = teacher.binding(tapped[BOUND], owner)
+        gathered = teacher.gathered(tapped[GATHERED], answered, (sizes >= 0).float(), sizes)
+        loss = text + args.bind * bound + args.gather * gathered + (0 if frozen else args.teacher * teacher.loss(hidden, places, present, extents))
         step(optimizer, loss, modules, clock.rate())
         if number % 40 < 2:
-            print(f"write {number} text {text.item():.3f} loss {loss.item():.3f} all right {teacher.right(hidden, present):.2f} "
+            print(f"write {number} text {text.item():.3f} bound {bound.item():.3f} gathered {gathered.item():.3f} loss {loss.item():.3f} all right {teacher.right(hidden, present):.2f} "
                   f"steps/s {(number + 1) / (time.time() - began):.2f} share {clock.share():.2f}", flush=True)
             batches.shards.refresh()
         if time.time() - saved > args.save * 60:
@@ -214,6 +218,8 @@ def main():
     parser.add_argument("--write-rate", type=float, default=8e-4)
     parser.add_argument("--frozen", type=float, default=0.5, help="share of the second stage in which the tower rests")
     parser.add_argument("--teacher", type=float, default=0.3)
+    parser.add_argument("--bind", type=float, default=0.3)
+    parser.add_argument("--gather", type=float, default=0.5)
     parser.add_argument("--save", type=float, default=8, help="minutes between checkpoints")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--threads", type=int, default=1)

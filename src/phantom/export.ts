@@ -8,9 +8,10 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findingNames } from '#domain/finding.ts';
 import { mapSize } from './field.ts';
+import type { Lesion } from './lesion.ts';
 import { reportSentences } from './report.ts';
 import { shownFilm } from './shown.ts';
-import { currentLesions, makeStudy, type PhantomStudy, truthOf } from './study.ts';
+import { currentLesions, makeStudy, type PhantomStudy, priorLesions, truthOf } from './study.ts';
 import { manners } from './wording.ts';
 
 interface ExportOptions {
@@ -24,6 +25,15 @@ interface ExportOptions {
   readonly progress?: (done: number) => void;
 }
 
+/** Size of each finding, right before left (the heart counts as right); -1 = not there. */
+export function sizesOf(lesions: readonly Lesion[]): readonly number[] {
+  return findingNames.flatMap((finding) =>
+    (['right', 'left'] as const).map(
+      (side) => lesions.find((one) => one.finding === finding && (one.side ?? 'right') === side)?.size ?? -1,
+    ),
+  );
+}
+
 function record(study: PhantomStudy, film: number): unknown {
   const both = { current: true, prior: true };
   return {
@@ -34,12 +44,7 @@ function record(study: PhantomStudy, film: number): unknown {
     reports: manners.map((manner) => reportSentences(study, manner, both)),
     priorUnseen: manners.map((manner) => reportSentences(study, manner, { current: true, prior: false })),
     currentUnseen: reportSentences(study, 0, { current: false, prior: true }),
-    sizes: findingNames.flatMap((finding) =>
-      (['right', 'left'] as const).map((side) => {
-        const lesion = currentLesions(study).find((one) => one.finding === finding && (one.side ?? 'right') === side);
-        return lesion?.size ?? -1;
-      }),
-    ),
+    sizes: { current: sizesOf(currentLesions(study)), prior: sizesOf(priorLesions(study)) },
   };
 }
 
