@@ -97,7 +97,12 @@ export const manifestSchema = z.strictObject({
   tasks: z.record(z.string(), taskSchema),
   wording: wordingSchema.nullable(),
   promptVersion: text,
-  generation: z.strictObject({ stopIds: z.array(tokenId), minNewTokens: z.int().nonnegative() }),
+  generation: z.strictObject({
+    stopIds: z.array(tokenId),
+    minNewTokens: z.int().nonnegative(),
+    /** What the first minNewTokens may not be, where it is not all of stopIds. */
+    barredIds: z.array(tokenId).optional(),
+  }),
   attribution: attributionSchema,
   numberType: z.enum(['fp32']),
   prompt: z.strictObject({

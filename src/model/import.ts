@@ -100,8 +100,8 @@ async function claim(to: string): Promise<string> {
 /** fp32 graphs of 2-byte weights take about twice the checkpoint's bytes. */
 async function checkSpace(from: string, target: string): Promise<void> {
   let bytes = 0;
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    if (entry.isFile() && /\.(safetensors|bin)$/.test(entry.name)) bytes += (await stat(join(from, entry.name))).size * 2;
+  for (const entry of await readdir(from, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile() && /\.(safetensors|bin)$/.test(entry.name)) bytes += (await stat(join(entry.parentPath, entry.name))).size * 2;
   }
   const disk = await statfs(target);
   const free = disk.bavail * disk.bsize;

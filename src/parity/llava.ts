@@ -158,6 +158,7 @@ async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Pre
   const options = {
     maxNewTokens,
     stopIds,
+    barredIds: manifest.generation.barredIds,
     minNewTokens: minNewTokens ?? 0,
     tokenizerSize: Math.min(tokenizer.size, manifest.sizes.vocabSize),
   };

@@ -83,6 +83,7 @@ class BundleConversation implements Conversation {
       maxNewTokens,
       minNewTokens: manifest.generation.minNewTokens,
       stopIds: manifest.generation.stopIds,
+      barredIds: manifest.generation.barredIds,
       tokenizerSize: this.#tokenizer.size,
       onToken: (id) => {
         soFar.push(id);

@@ -35,6 +35,8 @@ export interface GenerateOptions {
   readonly maxNewTokens: number;
   readonly minNewTokens: number;
   readonly stopIds: readonly number[];
+  /** What the first minNewTokens may not be; absent = stopIds. */
+  readonly barredIds?: readonly number[] | undefined;
   /** Ids from here on are padding of the head and are never chosen. */
   readonly tokenizerSize: number;
   readonly onToken?: (id: number) => void;
@@ -197,6 +199,7 @@ class LoadedEngine implements Engine {
     const { vocabSize } = this.sizes;
     const limit = Math.min(options.tokenizerSize, vocabSize);
     const stops = new Set(options.stopIds);
+    const barred = new Set(options.barredIds ?? options.stopIds);
     const none = new Set<number>();
     const tokens: number[] = [];
     const logProbs: number[] = [];
@@ -208,7 +211,7 @@ class LoadedEngine implements Engine {
       const step = await this.decoder.step(cache, last, [0]);
       cache = step.cache;
       if (tokens.length === 0) finite(step.logits, 'logits of the first new token');
-      const id = bestId(step.logits, 0, vocabSize, limit, tokens.length < options.minNewTokens ? stops : none);
+      const id = bestId(step.logits, 0, vocabSize, limit, tokens.length < options.minNewTokens ? barred : none);
       if (id < 0) throw new WetreadError('not-finite', `no logit of new token ${tokens.length + 1} is a number`);
       tokens.push(id);
       logProbs.push(logProbability(step.logits, 0, vocabSize, id));

@@ -120,7 +120,8 @@ function block(graph: Graph, a: VisionArchitecture, index: number, x: string): s
   return graph.op('Add', [middle, down], `${at}.sum`);
 }
 
-function project(graph: Graph, p: ProjectorArchitecture, x: string, into: number): string {
+/** Linear layers `projector.0`, `projector.1`, .. over x [.., into], an activation between them. */
+export function project(graph: Graph, p: ProjectorArchitecture, x: string, into: number): string {
   let rows = x;
   for (let layer = 0; layer < p.layers; layer++) {
     if (layer > 0) rows = activate(graph, p.activation, rows, `projector.${layer}.active`);
@@ -129,22 +130,35 @@ function project(graph: Graph, p: ProjectorArchitecture, x: string, into: number
   return rows;
 }
 
+/** What turns the tower's rows into decoder rows, where it is more than linear layers on each row. */
+export interface Projection {
+  /** Decoder rows per image. */
+  readonly rows: number;
+  readonly outSize: number;
+  /** Adds its nodes: `vision` [images, visualTokens, hidden] -> [images, rows, outSize]. */
+  add(graph: Graph, vision: string): string;
+}
+
 /**
- * pixel_values [images, channels, size, size] f32 -> `vision` [images, rows, hidden], the hidden state that the projector sees, and
+ * pixel_values [images, channels, size, size] f32 -> `vision` [images, visualTokens, hidden], the hidden state that the projector sees, and
  * `features` [images, rows, outSize], one decoder row per visual token.
  */
-export function visionGraph(a: VisionArchitecture, p: ProjectorArchitecture): Graph {
+export function encoderGraph(a: VisionArchitecture, projection: Projection): Graph {
   const graph = new Graph('vision');
   graph.input('pixel_values', 'f32', ['images', a.channels, a.imageSize, a.imageSize]);
   let x = embeddings(graph, a);
   for (let index = 0; index < a.blocks; index++) x = block(graph, a, index, x);
-  const rows = visualTokens(a);
   graph.integers('slice.start', [a.dropFirst ? 1 : 0]);
   graph.integers('slice.end', [encoderRows(a)]);
   graph.integers('slice.axis', [1]);
   graph.op('Slice', [x, 'slice.start', 'slice.end', 'slice.axis'], 'vision');
-  graph.output('vision', 'f32', ['images', rows, a.hiddenSize]);
-  graph.op('Identity', [project(graph, p, 'vision', a.hiddenSize)], 'features');
-  graph.output('features', 'f32', ['images', rows, p.outSize]);
+  graph.output('vision', 'f32', ['images', visualTokens(a), a.hiddenSize]);
+  graph.op('Identity', [projection.add(graph, 'vision')], 'features');
+  graph.output('features', 'f32', ['images', projection.rows, projection.outSize]);
   return graph;
+}
+
+/** encoderGraph with linear layers: one decoder row for each row that the projector sees. */
+export function visionGraph(a: VisionArchitecture, p: ProjectorArchitecture): Graph {
+  return encoderGraph(a, { rows: visualTokens(a), outSize: p.outSize, add: (graph, rows) => project(graph, p, rows, a.hiddenSize) });
 }

@@ -41,11 +41,19 @@ const configSchema = z.looseObject({
 });
 type Config = z.infer<typeof configSchema>;
 
-/** Reads the tokenizer of a folder. @throws tokenizer-unsupported naming what is missing or not built */
-export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+/** Classes that the authors run on SentencePiece itself, so that it decodes what they publish. */
+const slowClasses: readonly string[] = ['InternLM2Tokenizer'];
+
+/**
+ * Reads the tokenizer of a folder.
+ * @param loading `slow`: the authors' loader asks for the SentencePiece tokenizer with legacy=False whatever the files say, so tokenizer.model
+ * comes first and no dummy prefix follows a special token
+ * @throws tokenizer-unsupported naming what is missing or not built
+ */
+export async function readTokenizerFiles(folder: string, loading: 'as-published' | 'slow' = 'as-published'): Promise<TokenizerFiles> {
   const configPath = join(folder, 'tokenizer_config.json');
   const config = existsSync(configPath) ? await readJson(configPath, configSchema, 'tokenizer-unsupported') : configSchema.parse({});
-  const { json, source } = await readBase(folder, config);
+  const { json, source } = await readBase(folder, config, loading === 'slow');
   const added = [
     ...Object.entries(config.added_tokens_decoder ?? {}).map(([id, token]) => ({ ...token, id: Number(id) })),
     ...(await addedTokens(folder)),
@@ -59,6 +67,7 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
       unk_token: nameOf(unk_token),
       pad_token: nameOf(pad_token),
       clean_up_tokenization_spaces: clean_up_tokenization_spaces ?? false,
+      ...(source === 'tokenizer.model' && slowClasses.includes(config.tokenizer_class ?? '') ? { broken_bytes: 'byte' } : {}),
     },
     source,
   };
@@ -68,9 +77,9 @@ function nameOf(token: z.infer<typeof tokenName>): string | null {
   return typeof token === 'object' && token !== null ? token.content : (token ?? null);
 }
 
-async function readBase(folder: string, config: Config): Promise<{ json: Record<string, unknown>; source: string }> {
+async function readBase(folder: string, config: Config, slow: boolean): Promise<{ json: Record<string, unknown>; source: string }> {
   const at = (name: string) => join(folder, name);
-  if (existsSync(at('tokenizer.json'))) {
+  if (existsSync(at('tokenizer.json')) && !(slow && existsSync(at('tokenizer.model')))) {
     return {
       json: await readJson(at('tokenizer.json'), z.record(z.string(), z.unknown()), 'tokenizer-unsupported'),
       source: 'tokenizer.json',
@@ -85,7 +94,7 @@ async function readBase(folder: string, config: Config): Promise<{ json: Record<
   }
   if (existsSync(at('tokenizer.model'))) {
     const bytes = await readFile(at('tokenizer.model'));
-    const options = { legacy: config.legacy ?? true, addBos: config.add_bos_token ?? true };
+    const options = { legacy: slow ? false : (config.legacy ?? true), addBos: config.add_bos_token ?? true };
     return { json: convertSentencePiece(bytes, options), source: 'tokenizer.model' };
   }
   throw new WetreadError(
