@@ -3,7 +3,7 @@
  *
  * Both kinds work on bytes: byte-level BPE (GPT-2's alphabet) and SentencePiece with byte fallback. A character that several tokens share
  * belongs to the token that completes it. Bytes that are no UTF-8 become U+FFFD as the authors' decoders do it: one for each maximal
- * part in byte-level, one for each byte of the run in byte fallback.
+ * part in byte-level; in byte fallback one for each byte of the whole run (tokenizer.json), or of what is broken in it (SentencePiece itself).
  */
 import { WetreadError } from '#domain/errors.ts';
 
@@ -20,7 +20,11 @@ export interface DecoderRule {
   readonly stripStart: number;
   /** tokenizer_config's clean_up_tokenization_spaces: no space before punctuation and contractions. */
   readonly cleanUp: boolean;
+  /** What of a run of byte tokens becomes U+FFFD when it is no UTF-8. */
+  readonly brokenBytes: BrokenBytes;
 }
+
+export type BrokenBytes = 'run' | 'byte';
 
 /** Characters of the text with the index of their token. */
 interface Characters {
@@ -30,7 +34,7 @@ interface Characters {
 
 /** Text of tokens; null stands for a token without text (special). */
 export function decodeTokens(tokens: readonly (string | null)[], rule: DecoderRule): Decoded {
-  const characters = rule.kind === 'byte-level' ? byteLevel(tokens) : sentencePiece(tokens);
+  const characters = rule.kind === 'byte-level' ? byteLevel(tokens) : sentencePiece(tokens, rule.brokenBytes);
   for (let i = 0; i < rule.stripStart && characters.text[0] === ' '; i++) {
     characters.text.shift();
     characters.owner.shift();
@@ -101,11 +105,11 @@ function nextCharacter(bytes: readonly number[], at: number): { text: string; le
 
 const byteToken = /^<0x([0-9A-Fa-f]{2})>$/;
 
-function sentencePiece(tokens: readonly (string | null)[]): Characters {
+function sentencePiece(tokens: readonly (string | null)[], broken: BrokenBytes): Characters {
   const out: Characters = { text: [], owner: [] };
   let run: { byte: number; owner: number }[] = [];
   const flush = () => {
-    for (const [text, owner] of charactersOfRun(run)) {
+    for (const [text, owner] of charactersOfRun(run, broken)) {
       out.text.push(text);
       out.owner.push(owner);
     }
@@ -128,13 +132,14 @@ function sentencePiece(tokens: readonly (string | null)[]): Characters {
   return out;
 }
 
-function charactersOfRun(run: readonly { byte: number; owner: number }[]): [string, number][] {
+function charactersOfRun(run: readonly { byte: number; owner: number }[], broken: BrokenBytes): [string, number][] {
   const bytes = run.map((item) => item.byte);
   const out: [string, number][] = [];
   for (let at = 0; at < bytes.length; ) {
     const { text, length } = nextCharacter(bytes, at);
-    if (text === '\ufffd' && !(length === 3 && bytes[at] === 0xef)) return run.map((item) => ['\ufffd', item.owner]);
-    at += length;
+    const isBroken = text === '\ufffd' && !(length === 3 && bytes[at] === 0xef);
+    if (isBroken && broken === 'run') return run.map((item) => ['\ufffd', item.owner]);
+    at += isBroken ? 1 : length;
     out.push([text, run[at - 1]?.owner ?? 0]);
   }
   return out;
@@ -175,16 +180,16 @@ function offsetsOf(text: readonly string[]): number[] {
 }
 
 /** The rule of a tokenizer.json's decoder. @throws tokenizer-unsupported naming a step that is not built */
-export function decoderRule(decoder: unknown, cleanUpSpaces: boolean): DecoderRule {
+export function decoderRule(decoder: unknown, cleanUp: boolean, brokenBytes: BrokenBytes): DecoderRule {
   const steps = stepsOf(decoder);
   const types = steps.map((step) => step.type);
-  if (types.length === 1 && types[0] === 'ByteLevel') return { kind: 'byte-level', stripStart: 0, cleanUp: cleanUpSpaces };
-  if (types.length === 1 && types[0] === 'Metaspace') return { kind: 'sentencepiece', stripStart: 1, cleanUp: cleanUpSpaces };
+  if (types.length === 1 && types[0] === 'ByteLevel') return { kind: 'byte-level', stripStart: 0, cleanUp, brokenBytes };
+  if (types.length === 1 && types[0] === 'Metaspace') return { kind: 'sentencepiece', stripStart: 1, cleanUp, brokenBytes };
   const unknown = types.find((type) => !['Replace', 'ByteFallback', 'Fuse', 'Strip'].includes(type));
   if (unknown !== undefined || types.length === 0)
     throw new WetreadError('tokenizer-unsupported', `tokenizer.json: the decoder ${unknown ?? 'is missing and'} is not built`);
   const strip = steps.find((step) => step.type === 'Strip');
-  return { kind: 'sentencepiece', stripStart: strip?.start ?? 0, cleanUp: cleanUpSpaces };
+  return { kind: 'sentencepiece', stripStart: strip?.start ?? 0, cleanUp, brokenBytes };
 }
 
 function stepsOf(decoder: unknown): { type: string; start: number }[] {

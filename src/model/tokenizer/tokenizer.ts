@@ -25,7 +25,11 @@ const jsonSchema = z.looseObject({
   decoder: z.unknown(),
   model: z.looseObject({ type: z.string() }),
 });
-const configSchema = z.looseObject({ clean_up_tokenization_spaces: z.boolean().nullish() });
+const configSchema = z.looseObject({
+  clean_up_tokenization_spaces: z.boolean().nullish(),
+  /** Ours, not Hugging Face's: `byte` where the authors decode by SentencePiece itself. */
+  broken_bytes: z.enum(['run', 'byte']).default('run'),
+});
 
 /** Opens a tokenizer from parsed tokenizer.json and tokenizer_config.json. @throws tokenizer-unsupported */
 export function openTokenizer(json: unknown, config: unknown): Tokenizer {
@@ -33,7 +37,8 @@ export function openTokenizer(json: unknown, config: unknown): Tokenizer {
   if (!parsed.success) throw new WetreadError('tokenizer-unsupported', `tokenizer.json: ${z.prettifyError(parsed.error)}`);
   const settings = configSchema.safeParse(config);
   if (!settings.success) throw new WetreadError('tokenizer-unsupported', `tokenizer_config.json: ${z.prettifyError(settings.error)}`);
-  const rule = decoderRule(parsed.data.decoder, settings.data.clean_up_tokenization_spaces === true);
+  const { clean_up_tokenization_spaces: cleansUp, broken_bytes: brokenBytes } = settings.data;
+  const rule = decoderRule(parsed.data.decoder, cleansUp === true, brokenBytes);
   const library = openLibrary(parsed.data, settings.data);
   const special = new Set(parsed.data.added_tokens.filter((token) => token.special).map((token) => token.content));
   let size = 0;

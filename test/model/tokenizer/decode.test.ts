@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type DecoderRule, decoderRule, decodeTokens } from '#model/tokenizer/decode.ts';
 
-const byteLevel: DecoderRule = { kind: 'byte-level', stripStart: 0, cleanUp: false };
-const sentencePiece: DecoderRule = { kind: 'sentencepiece', stripStart: 1, cleanUp: false };
+const byteLevel: DecoderRule = { kind: 'byte-level', stripStart: 0, cleanUp: false, brokenBytes: 'run' };
+const sentencePiece: DecoderRule = { kind: 'sentencepiece', stripStart: 1, cleanUp: false, brokenBytes: 'run' };
 
 /** GPT-2's printable form of a text. */
 function spelled(bytes: Uint8Array): string[] {
@@ -79,6 +79,21 @@ describe('bytes that are no UTF-8', () => {
     expect(decodeTokens(['<0x41>', '<0xFF>'], sentencePiece).text).toBe('\ufffd\ufffd');
   });
 
+  test('SentencePiece itself replaces what is broken in the run, byte by byte, and keeps the rest', () => {
+    const rule: DecoderRule = { ...sentencePiece, brokenBytes: 'byte' };
+    expect(decodeTokens(['<0xE2>', '<0x82>', '<0x41>', '<0xC3>', '<0xA9>', '<0xFF>'], rule)).toEqual({
+      text: '\ufffd\ufffdA\u00e9\ufffd',
+      spans: [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+        [3, 3],
+        [3, 4],
+        [4, 5],
+      ],
+    });
+  });
+
   test('byte-level gives one replacement for each maximal part', () => {
     expect(decodeTokens([spelled(Uint8Array.of(0xe2, 0x82, 0x41, 0xff, 0xc0, 0xaf)).join('')], byteLevel).text).toBe(
       '\ufffdA\ufffd\ufffd\ufffd',
@@ -121,7 +136,7 @@ describe('rules', () => {
   });
 
   test('a decoder step that is not built is named', () => {
-    expect(() => decoderRule({ type: 'Sequence', decoders: [{ type: 'Fuse' }, { type: 'CTC' }] }, false)).toThrow(/CTC/);
-    expect(() => decoderRule(null, false)).toThrow(/is missing/);
+    expect(() => decoderRule({ type: 'Sequence', decoders: [{ type: 'Fuse' }, { type: 'CTC' }] }, false, 'run')).toThrow(/CTC/);
+    expect(() => decoderRule(null, false, 'run')).toThrow(/is missing/);
   });
 });
