@@ -41,9 +41,6 @@ const configSchema = z.looseObject({
 });
 type Config = z.infer<typeof configSchema>;
 
-/** Classes that the authors run on SentencePiece itself, so that it decodes what they publish. */
-const slowClasses: readonly string[] = ['InternLM2Tokenizer'];
-
 /**
  * Reads the tokenizer of a folder.
  * @param loading `slow`: the authors' loader asks for the SentencePiece tokenizer with legacy=False whatever the files say, so tokenizer.model
@@ -67,7 +64,6 @@ export async function readTokenizerFiles(folder: string, loading: 'as-published'
       unk_token: nameOf(unk_token),
       pad_token: nameOf(pad_token),
       clean_up_tokenization_spaces: clean_up_tokenization_spaces ?? false,
-      ...(source === 'tokenizer.model' && slowClasses.includes(config.tokenizer_class ?? '') ? { broken_bytes: 'byte' } : {}),
     },
     source,
   };

@@ -14,11 +14,15 @@ import { type ProjectorArchitecture, type VisionArchitecture, visionGraph, visua
 import { readDecoder } from './decoder-config.ts';
 import { readVision } from './vision-config.ts';
 
-export interface LlavaArchitecture {
-  readonly form: 'hf' | 'original';
+/** A tower whose rows stand in a decoder's prompt: what the three graphs are built of. */
+export interface ImageDecoder {
   readonly decoder: DecoderArchitecture;
   readonly vision: VisionArchitecture;
   readonly projector: ProjectorArchitecture;
+}
+
+export interface LlavaArchitecture extends ImageDecoder {
+  readonly form: 'hf' | 'original';
   /** Placeholder id of the HF form; null in the original form, where it is -200. */
   readonly imageTokenId: number | null;
 }
@@ -190,7 +194,7 @@ export const llavaGraphFiles: GraphFiles = {
 };
 
 /** The graphs of an architecture, not yet with values. */
-export function llavaGraphs(a: LlavaArchitecture): readonly GraphFile[] {
+export function llavaGraphs(a: ImageDecoder): readonly GraphFile[] {
   return [
     { file: llavaGraphFiles.vision, graph: visionGraph(a.vision, a.projector) },
     { file: llavaGraphFiles.embedding, graph: embeddingGraph(a.decoder) },
@@ -199,7 +203,7 @@ export function llavaGraphs(a: LlavaArchitecture): readonly GraphFile[] {
 }
 
 /** What the engine must know of the graphs. */
-export function llavaSizes(a: LlavaArchitecture): ModelSizes {
+export function llavaSizes(a: ImageDecoder): ModelSizes {
   const { decoder } = a;
   return {
     hiddenSize: decoder.hiddenSize,

@@ -8,10 +8,15 @@ import { encodeImage } from './preprocess.ts';
 import { encodeText } from './prompt.ts';
 
 /**
- * Text with the template around it, images as tensors.
+ * A text's ids with images in their places, within the bundle's limits, and the images as tensors.
+ * @param encode the family's own order of ids
  * @throws too-many-images, prompt-too-long (with both numbers)
  */
-export function encodeLlava(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt {
+export function encodeInterleaved(
+  manifest: Manifest,
+  parts: readonly PromptPart[],
+  encode: () => Omit<EncodedPrompt, 'images'>,
+): EncodedPrompt {
   const { limits, sizes } = manifest;
   const images = parts.flatMap((part) => (part.kind === 'image' ? [part.image] : []));
   if (images.length > limits.maxImages) {
@@ -20,7 +25,7 @@ export function encodeLlava(manifest: Manifest, tokenizer: Tokenizer, parts: rea
       `the prompt has ${images.length} images, the bundle ${manifest.name} takes ${limits.maxImages}`,
     );
   }
-  const encoded = encodeText(manifest, tokenizer, parts);
+  const encoded = encode();
   const rows = encoded.parts.reduce((sum, part) => sum + (part.kind === 'tokens' ? part.ids.length : sizes.visualTokens), 0);
   if (rows >= limits.contextTokens) {
     throw new WetreadError(
@@ -32,4 +37,9 @@ export function encodeLlava(manifest: Manifest, tokenizer: Tokenizer, parts: rea
     );
   }
   return { ...encoded, images: images.map((image) => encodeImage(image, manifest.processor)) };
+}
+
+/** Text with the template around it, images as tensors. @throws too-many-images, prompt-too-long */
+export function encodeLlava(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt {
+  return encodeInterleaved(manifest, parts, () => encodeText(manifest, tokenizer, parts));
 }
