@@ -5,6 +5,9 @@ import type { Manifest } from '../bundle-manifest.ts';
 import type { EncodedPrompt } from '../encoded.ts';
 import type { Progress } from '../onnx/files.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { isGmaiVl } from './gmai-vl/architecture.ts';
+import { importGmaiVl } from './gmai-vl/import.ts';
+import { encodeGmaiVl } from './gmai-vl/prompt.ts';
 import type { FamilyImport, FamilyOptions } from './import.ts';
 import { llavaForm } from './llava/architecture.ts';
 import { encodeLlava } from './llava/encode.ts';
@@ -20,7 +23,9 @@ export interface Family {
   encode(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt;
 }
 
+/** The first that detects a config has it: gmai-vl names its architecture as llava does. */
 export const families: readonly Family[] = [
+  { name: 'gmai-vl', detect: isGmaiVl, import: importGmaiVl, encode: encodeGmaiVl },
   { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
 ];
 

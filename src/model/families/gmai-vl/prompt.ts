@@ -1,0 +1,78 @@
+/**
+ * Templates of the family, and its prompts: items joined by newlines, one `<image>` token per picture, which the picture's rows replace.
+ *
+ * A text that holds `<image>` itself is refused: the authors' code drops or repeats pictures when the counts differ.
+ * Source: the authors' xtuner chat/messages/chat.py, chat/templates/__init__.py, demo/gmai_vl_demo/app.py.
+ */
+import type { PromptPart } from '#domain/answer.ts';
+import { WetreadError } from '#domain/errors.ts';
+import type { Manifest, Template } from '../../bundle-manifest.ts';
+import type { EncodedPart, EncodedPrompt } from '../../encoded.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { encodeInterleaved } from '../llava/encode.ts';
+
+export const placeholderText = '<image>';
+
+const turn = { before: '<|im_start|>user\n', after: '<|im_end|>\n<|im_start|>assistant\n' };
+
+/** `internlm2`: the form of training. `internlm2-demo`: the tokenizer's own chat template writes `<s>`, and the tokenizer adds another. */
+const templates: readonly Template[] = [
+  { name: 'internlm2', ...turn, strip: true, specialTokens: false },
+  { name: 'internlm2-demo', before: `<s>${turn.before}`, after: turn.after, strip: true, specialTokens: true },
+];
+
+/** @throws import-option-missing when there is no such template */
+export function templateNamed(name: string): Template {
+  const template = templates.find((candidate) => candidate.name === name);
+  if (template !== undefined) return template;
+  throw new WetreadError('import-option-missing', `no template of gmai-vl is called ${name}`, {
+    hint: `one of ${templates.map((candidate) => candidate.name).join(', ')}`,
+  });
+}
+
+/** A record's text must not close a turn: special tokens are removed until none is left. A placeholder stays, and is refused below. */
+function withoutMarks(text: string, marks: readonly string[]): string {
+  let clean = text;
+  for (let before = ''; before !== clean; ) {
+    before = clean;
+    for (const mark of marks) clean = clean.replaceAll(mark, '');
+  }
+  return clean.trim();
+}
+
+/** Ids with the images in the places of the placeholder's id. @throws request-malformed when the counts differ */
+function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): Omit<EncodedPrompt, 'images'> {
+  const { template, placeholder, zeroRowId } = manifest.prompt;
+  const marks = tokenizer.special.filter((mark) => mark !== placeholder.text);
+  const items = parts.map((part) => (part.kind === 'image' ? placeholder.text : withoutMarks(part.text, marks)));
+  const text = template.before + items.join('\n') + template.after;
+  const inputIds = tokenizer.encode(text, template.specialTokens);
+  const encoded: EncodedPart[] = [];
+  let image = 0;
+  for (const id of inputIds) {
+    const last = encoded.at(-1);
+    if (id === placeholder.id) encoded.push({ kind: 'image', image: image++ });
+    else if (last?.kind === 'tokens') encoded[encoded.length - 1] = { kind: 'tokens', ids: [...last.ids, id] };
+    else encoded.push({ kind: 'tokens', ids: [id] });
+  }
+  const pictures = parts.filter((part) => part.kind === 'image').length;
+  if (image !== pictures) {
+    throw new WetreadError(
+      'request-malformed',
+      `the prompt has ${image} ${placeholder.text} and ${pictures} images; one for each expected`,
+      {
+        hint: `take ${placeholder.text} out of the text: pictures are given as pictures`,
+      },
+    );
+  }
+  // The authors' merge step, which blanks padding, runs only where there are pictures.
+  return { text, parts: encoded, inputIds, ...(pictures > 0 && zeroRowId !== undefined ? { zeroRowId } : {}) };
+}
+
+/**
+ * A prompt as the engine runs it.
+ * @throws request-malformed (placeholders and images differ), too-many-images, prompt-too-long
+ */
+export function encodeGmaiVl(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt {
+  return encodeInterleaved(manifest, parts, () => encodeText(manifest, tokenizer, parts));
+}
