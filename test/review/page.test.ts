@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Listening, listen } from '#src/listen.ts';
 import { settleFailed } from '#work/drafts.ts';
 import { deliveriesOf } from '#work/outbox.ts';
 import { exampleDraft } from '../report/example-draft.ts';
@@ -7,17 +8,24 @@ import { look, openChromium, type Visit, visit } from '../setup/chromium.ts';
 import { available } from '../setup/require.ts';
 import { type ReviewServer, startReview } from './start.ts';
 
+/** For what comes by itself. */
+const soon = { timeout: 50_000 };
+
 describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
   let server: ReviewServer;
   let browser: Browser;
   let guest: Visit;
+  /** An EHR that may show the page in a frame, and one that may not. */
+  let listed: Listening;
+  let foreign: Listening;
   beforeAll(async () => {
-    [server, browser] = await Promise.all([startReview(), openChromium()]);
+    [listed, foreign] = await Promise.all([listen('listed EHR', 0), listen('foreign EHR', 0)]);
+    [server, browser] = await Promise.all([startReview([listed.origin]), openChromium()]);
     await server.finish(exampleDraft);
   });
   afterAll(async () => {
     await browser.close();
-    await server.close();
+    await Promise.all([server.close(), listed.close(), foreign.close()]);
   });
   beforeEach(async () => {
     guest = await visit(browser);
@@ -47,7 +55,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     expect(await shown(2)).toBe('depends on image 1 61 % image 2 39 %');
     expect(await shown(3)).toBe('depends on no image');
     expect(await shown(4)).toBe('cannot be tested by removal');
-    await page.waitForFunction('[...document.images].every((image) => image.complete && image.naturalWidth === 512)');
+    await expect.poll(() => page.evaluate('[...document.images].map((image) => image.naturalWidth)'), soon).toEqual([512, 512]);
     expect(await page.locator('img').count()).toBe(2);
     expect(await page.textContent('.draft')).toContain('CT of 2019-01-05 (Abdomen): other region, older than 3 years');
     expect(await page.textContent('header')).toContain('Compared with DX of 2026-08-02 (Chest PA): same region (chest)');
@@ -115,7 +123,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     const page = await openPage(other('b').key);
     await page.waitForSelector('.deliveries .pending');
     await server.store.query(`update outbox set state = 'delivered' where draft_key = $1`, [other('b').key]);
-    await page.waitForFunction("document.querySelectorAll('.deliveries .delivered').length === 2");
+    await expect.poll(() => page.locator('.deliveries .delivered').count(), soon).toBe(2);
     expect((await deliveriesOf(server.store.query, other('b').key)).length).toBe(2);
   });
 
@@ -138,6 +146,20 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     expect(await page.locator('.statement').count()).toBe(0);
     // Chromium itself reports the answer 401 on the console.
     expect(guest.complaints.splice(0).every((line) => line.includes('401'))).toBe(true);
+  });
+
+  it('S09: only a listed EHR may show the page in a frame', async () => {
+    const session = server.open(exampleDraft.key);
+    await session.enter(guest.context);
+    const html = `<!doctype html><title>EHR</title><link rel="icon" href="data:,"><iframe src="${session.url}"></iframe>`;
+    for (const ehr of [listed, foreign]) ehr.serve((_request, response) => response.setHeader('content-type', 'text/html').end(html));
+    const page = await guest.context.newPage();
+    await page.goto(listed.origin);
+    await page.frameLocator('iframe').locator('.statement').first().waitFor();
+    await page.goto(foreign.origin);
+    await expect.poll(() => guest.complaints.length, soon).toBe(1);
+    expect(guest.complaints.pop()).toContain('frame-ancestors');
+    expect(await page.frameLocator('iframe').locator('.statement').count()).toBe(0);
   });
 
   it('text of a model and of headers is shown as text, never as markup', async () => {

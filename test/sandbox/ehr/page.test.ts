@@ -104,12 +104,21 @@ describe.skipIf(!available('chromium'))('the mock EHR page in Chromium', () => {
     expect(server.signed).toHaveLength(3);
   });
 
+  it('asks again when the studies were not read in time, and takes no card for an answer then', async () => {
+    server.answer = (count) => (count === 1 ? cards(card('not-read-in-time')) : cards());
+    await sign();
+    await page.waitForSelector('[data-topic=not-read-in-time]');
+    await page.waitForSelector('.none');
+    expect(server.signed).toHaveLength(2);
+  });
+
   it('another patient ends the asking', async () => {
     server.answer = () => cards(card('draft-preparing'));
     await sign();
     await page.waitForSelector('.waiting');
     await page.click('.patients button >> text=Buche');
-    await page.waitForFunction("document.querySelector('h2 + form') !== null && document.querySelector('.card') === null");
+    await page.waitForSelector('h2 >> text=Imaging order for Buche');
+    expect(await page.locator('.card').count()).toBe(0);
     const count = server.signed.length;
     await page.waitForTimeout(2500);
     expect(server.signed).toHaveLength(count);

@@ -35,9 +35,9 @@ export const chart = signal<Chart>(emptyChart);
 export const known = signal<ReadonlySet<string>>(new Set());
 export const delivery = signal<'none' | 'awaited' | 'arrived' | 'late'>('none');
 
-const preparing = (card: Card) => card.source.topic?.code === 'draft-preparing';
-/** A draft is being prepared, and the page asks again until it is there. */
-export const waiting = computed(() => answer.value?.cards.some(preparing) ?? false);
+const shows = (topic: string) => answer.value?.cards.some((card) => card.source.topic?.code === topic) ?? false;
+/** A draft is being prepared, or the studies were not read in time: the page asks again until there is an answer. */
+export const waiting = computed(() => shows('draft-preparing') || shows('not-read-in-time'));
 
 /** Counts what the person at the page began, so that the end of something older changes nothing. */
 let begun = 0;
@@ -125,8 +125,9 @@ export async function sign(): Promise<void> {
     while (begun === mine && waiting.value) {
       await later(2000);
       const next = begun === mine ? await signOrder(order, place) : null;
-      // That a draft is being prepared is said once an order; an empty answer leaves the card that said it.
-      if (begun === mine && next !== null && next.cards.length > 0) answer.value = next;
+      if (begun !== mine || next === null) return;
+      // That a draft is being prepared is said once an order: an empty answer leaves the card that said it.
+      if (next.cards.length > 0 || !shows('draft-preparing')) answer.value = next;
     }
   } catch (error) {
     if (begun === mine) fail(error);
