@@ -57,7 +57,7 @@ export async function readTokenizerFiles(folder: string, loading: 'as-published'
   ];
   const { bos_token, eos_token, unk_token, pad_token, clean_up_tokenization_spaces } = config;
   return {
-    json: { ...json, added_tokens: mergeAdded(json.added_tokens, added) },
+    json: { ...json, added_tokens: mergeAdded(json.added_tokens, added, source === 'tokenizer.model') },
     config: {
       bos_token: nameOf(bos_token),
       eos_token: nameOf(eos_token),
@@ -158,11 +158,18 @@ async function addedTokens(folder: string): Promise<Added[]> {
   return Object.entries(tokens).map(([content, id]) => ({ ...addedToken.parse({ content }), id }));
 }
 
-/** What stands first wins; later ones add the ids that are missing. */
-function mergeAdded(base: unknown, more: readonly Added[]): unknown[] {
-  const own = z.array(z.looseObject({ id: z.int() })).safeParse(base ?? []);
+/**
+ * What stands first wins; later ones add the ids that are missing. Where `replaces`, an id that gets another content is the later one's: a
+ * model's reserved pieces become chat marks (InternLM2).
+ */
+function mergeAdded(base: unknown, more: readonly Added[], replaces: boolean): unknown[] {
+  const own = z.array(z.looseObject({ id: z.int(), content: z.string() })).safeParse(base ?? []);
   if (!own.success) throw new WetreadError('tokenizer-unsupported', 'tokenizer.json: added_tokens is no list of tokens');
-  const merged = new Map<number, unknown>(own.data.map((token) => [token.id, token]));
-  for (const token of more) if (!merged.has(token.id)) merged.set(token.id, token);
+  const merged = new Map<number, Added | (typeof own.data)[number]>(own.data.map((token) => [token.id, token]));
+  const first = new Map(more.toReversed().map((token) => [token.id, token]));
+  for (const [id, token] of first) {
+    const present = merged.get(id);
+    if (present === undefined || (replaces && present.content !== token.content)) merged.set(id, token);
+  }
   return [...merged.entries()].sort((a, b) => a[0] - b[0]).map(([, token]) => token);
 }

@@ -46,6 +46,18 @@ test('tokens that only tokenizer_config.json or added_tokens.json name are in th
   expect(tokenizer.decode([344, 345]).text).toBe('<patch>');
 });
 
+test('a reserved piece of tokenizer.model that tokenizer_config.json names otherwise is the new token', async () => {
+  const checkpoint = await copyCheckpoint('original-llama-bin2', folder, 'reserved');
+  const path = join(checkpoint, 'tokenizer_config.json');
+  const config = JSON.parse(await readFile(path, 'utf8')) as { added_tokens_decoder: Record<string, unknown> };
+  config.added_tokens_decoder['2'] = { content: '<|im_end|>', special: true, normalized: false };
+  await writeFile(path, JSON.stringify(config));
+  const tokenizer = await open(checkpoint);
+  expect(tokenizer.encode('<|im_end|>', false)).toEqual([2]);
+  expect(tokenizer.special).toContain('<|im_end|>');
+  expect(tokenizer.special).not.toContain('</s>');
+});
+
 test('a folder without a tokenizer says what it looked for', async () => {
   await expect(readTokenizerFiles(folder)).rejects.toThrow(/neither tokenizer\.json, vocab\.json with merges\.txt, nor tokenizer\.model/);
 });
