@@ -62,9 +62,9 @@ export type Template = z.infer<typeof templateSchema>;
 /**
  * `expand`: the placeholder is one token of the vocabulary, repeated once per visual token (HF). `splice`: text is tokenised piece by piece
  * and the id, which is no token, stands for an image between two pieces (original form, -200). `replace`: the placeholder is one token of the
- * vocabulary, there once per image.
+ * vocabulary, there once per image. `indexed`: id and id + 1 are the marks around an image, and every visual row has an id of its own after them.
  */
-const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice', 'replace']), text, id: z.int() });
+const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice', 'replace', 'indexed']), text, id: z.int() });
 
 export const attributionSchema = z.strictObject({
   /** Support per token, natural log, above which an image may be cited; null = not calibrated. */
@@ -112,6 +112,8 @@ export const manifestSchema = z.strictObject({
     zeroRowId: tokenId.optional(),
   }),
   processor: processorSchema,
+  /** Slices that every image of a prompt is brought to: a multiple of `step`, at most `most`. Absent = the encoder takes flat pictures. */
+  depth: z.strictObject({ step: count, most: count }).optional(),
   tokenizer: z.strictObject({ json: fileName, config: fileName }),
   graphs: graphFilesSchema,
   sizes: modelSizesSchema,

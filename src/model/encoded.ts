@@ -6,8 +6,24 @@ export interface EncodedImage {
   /** Encoder input, e.g. [1, 3, height, width] f32, normalised. */
   readonly data: Float32Array;
   readonly shape: readonly number[];
-  /** Value per channel of a raw 0 after normalisation, (0 - mean) / std: the black null. The mean null is all zeros. */
+  /** Value per channel of a raw 0 after normalisation, (0 - mean) / std: the black null. The mean null is all zeros, unless `mean` says otherwise. */
   readonly black: readonly number[];
+  /** Value per channel of the mean null, where it is another than zero. */
+  readonly mean?: readonly number[];
+}
+
+/** Slices of one volume as they are stored, any range of numbers: depth x height x width. */
+export interface RawVolume {
+  readonly depth: number;
+  readonly height: number;
+  readonly width: number;
+  readonly values: Float32Array;
+}
+
+/** A volume in a prompt, for families that take one as one image. */
+export interface VolumePart {
+  readonly kind: 'volume';
+  readonly volume: RawVolume;
 }
 
 export type EncodedPart = { readonly kind: 'tokens'; readonly ids: readonly number[] } | { readonly kind: 'image'; readonly image: number };

@@ -12,7 +12,7 @@ import { WetreadError } from '#domain/errors.ts';
 import { type Bundle, digestOf, manifestFile, openBundle } from './bundle.ts';
 import { type Manifest, manifestSchema } from './bundle-manifest.ts';
 import type { FamilyPart } from './families/import.ts';
-import { families } from './families/registry.ts';
+import { type Family, families } from './families/registry.ts';
 import { readJson } from './json.ts';
 import { type Metadata, mergeMetadata, readMetadata } from './metadata.ts';
 
@@ -43,17 +43,7 @@ export interface ImportReport {
  */
 export async function importCheckpoint(request: ImportRequest): Promise<{ bundle: Bundle; report: ImportReport }> {
   const to = resolve(request.to);
-  const config = await readJson(join(request.from, 'config.json'), z.record(z.string(), z.unknown()), 'checkpoint-unreadable');
-  const family = families.find((candidate) => candidate.detect(config));
-  if (family === undefined) {
-    throw new WetreadError(
-      'architecture-unsupported',
-      `config.json: model_type ${JSON.stringify(config.model_type)} is of no family that is built`,
-      {
-        hint: `built: ${families.map((candidate) => candidate.name).join(', ')}`,
-      },
-    );
-  }
+  const family = await detected(request.from);
   const metadata = await readMetadata(resolve(request.from), request.metadata ?? {});
   const work = await claim(to);
   try {
@@ -79,6 +69,21 @@ export async function importCheckpoint(request: ImportRequest): Promise<{ bundle
     await rm(work, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** The family whose config lies where its authors put it. @throws architecture-unsupported, checkpoint-unreadable without any config */
+async function detected(from: string): Promise<Family> {
+  const read = (file: string) => readJson(join(from, file), z.record(z.string(), z.unknown()), 'checkpoint-unreadable');
+  for (const family of families) {
+    const file = family.configFile ?? 'config.json';
+    if (existsSync(join(from, file)) && family.detect(await read(file))) return family;
+  }
+  const config = await read('config.json');
+  throw new WetreadError(
+    'architecture-unsupported',
+    `config.json: model_type ${JSON.stringify(config.model_type)} is of no family that is built`,
+    { hint: `built: ${families.map((candidate) => candidate.name).join(', ')}` },
+  );
 }
 
 /** The working folder beside the target; its creation is atomic, so only one import has it. */

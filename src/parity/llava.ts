@@ -4,11 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NullImage, PromptPart } from '#domain/answer.ts';
+import { WetreadError } from '#domain/errors.ts';
 import { bundleTokenizer } from '#model/bundle.ts';
 import type { Manifest } from '#model/bundle-manifest.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
 import type { TensorSource } from '#model/checkpoint/tensors.ts';
-import type { EncodedPrompt } from '#model/encoded.ts';
+import type { EncodedPrompt, RawVolume, VolumePart } from '#model/encoded.ts';
 import { familyOf } from '#model/families/registry.ts';
 import { importCheckpoint } from '#model/import.ts';
 import { readPicture } from '#model/picture-file.ts';
@@ -66,12 +67,7 @@ export async function runLlavaCases(folder: string, files: readonly CaseFile[]):
 }
 
 async function runCase(loaded: Loaded, file: CaseFile, golden: LlavaCase): Promise<Row> {
-  const parts: PromptPart[] = [];
-  for (const segment of golden.segments) {
-    if ('text' in segment) parts.push({ kind: 'text', text: segment.text });
-    else parts.push({ kind: 'image', image: await readPicture(join(file.folder, segment.image)) });
-  }
-  const encoded = familyOf(loaded.manifest.family).encode(loaded.manifest, loaded.tokenizer, parts);
+  const encoded = encodedCase(loaded, await partsOf(file.folder, golden));
   const tensors = existsSync(tensorsPath(file)) ? await openSafetensors(tensorsPath(file)) : null;
   try {
     const prepared = await loaded.engine.prepare(encoded, golden.generation?.max_new_tokens ?? 0);
@@ -83,6 +79,37 @@ async function runCase(loaded: Loaded, file: CaseFile, golden: LlavaCase): Promi
     });
   } finally {
     await tensors?.close();
+  }
+}
+
+/** Segments as parts of a prompt: pictures, and volumes where a file holds tensors. */
+async function partsOf(folder: string, golden: LlavaCase): Promise<(PromptPart | VolumePart)[]> {
+  const parts: (PromptPart | VolumePart)[] = [];
+  for (const segment of golden.segments) {
+    if ('text' in segment) parts.push({ kind: 'text', text: segment.text });
+    else if (segment.image.endsWith('.safetensors')) parts.push({ kind: 'volume', volume: await readVolume(join(folder, segment.image)) });
+    else parts.push({ kind: 'image', image: await readPicture(join(folder, segment.image)) });
+  }
+  return parts;
+}
+
+function encodedCase({ manifest, tokenizer }: Loaded, parts: readonly (PromptPart | VolumePart)[]): EncodedPrompt {
+  const family = familyOf(manifest.family);
+  const flat = parts.filter((part) => part.kind !== 'volume');
+  if (flat.length === parts.length) return family.encode(manifest, tokenizer, flat);
+  if (family.encodeVolumes === undefined)
+    throw new WetreadError('pixel-unsupported', `the case has a volume, ${family.name} reads pictures`);
+  return family.encodeVolumes(manifest, tokenizer, parts);
+}
+
+/** Tensor `volume` [depth, height, width] of a file. */
+async function readVolume(path: string): Promise<RawVolume> {
+  const source = await openSafetensors(path);
+  try {
+    const [depth = 0, height = 0, width = 0] = source.info('volume').shape;
+    return { depth, height, width, values: await source.readF32('volume') };
+  } finally {
+    await source.close();
   }
 }
 

@@ -82,12 +82,10 @@ export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder:
     },
     async embed(ids) {
       if (ids.length === 0) return { data: new Float32Array(0), count: 0 };
-      const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= sizes.vocabSize);
+      const rows = sizes.embeddingRows ?? sizes.vocabSize;
+      const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= rows);
       if (bad !== undefined) {
-        throw new WetreadError(
-          'bundle-invalid',
-          `the prompt holds token id ${bad}; the embedding table has rows 0 to ${sizes.vocabSize - 1}`,
-        );
+        throw new WetreadError('bundle-invalid', `the prompt holds token id ${bad}; the embedding table has rows 0 to ${rows - 1}`);
       }
       const out = await embedding.run({ input_ids: integers(ids, [1, ids.length]) }, ['inputs_embeds']);
       return { data: out.inputs_embeds?.read() ?? new Float32Array(0), count: ids.length };

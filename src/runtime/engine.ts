@@ -67,12 +67,12 @@ function finite(values: Float32Array, what: string): void {
   if (bad >= 0) throw new WetreadError('not-finite', `${what}: value ${bad} is ${values[bad]}, a finite number expected`);
 }
 
-/** The null of an image: every value of a channel is that of raw black, or zero, which is the processor's mean. */
+/** The null of an image: every value of a channel is that of raw black, or of the processor's mean (zero, unless the image says otherwise). */
 function nulled(image: EncodedImage, nullImage: NullImage): Float32Array {
   const data = new Float32Array(image.data.length);
-  if (nullImage === 'mean') return data;
-  const plane = data.length / image.black.length;
-  for (const [channel, value] of image.black.entries()) data.fill(value, channel * plane, (channel + 1) * plane);
+  const values = nullImage === 'mean' ? (image.mean ?? []) : image.black;
+  const plane = data.length / values.length;
+  for (const [channel, value] of values.entries()) data.fill(value, channel * plane, (channel + 1) * plane);
   return data;
 }
 

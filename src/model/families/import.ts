@@ -8,7 +8,10 @@ export interface FamilyOptions {
   readonly tower: string | null;
 }
 
-export type FamilyPart = Pick<Manifest, 'limits' | 'tasks' | 'generation' | 'prompt' | 'processor' | 'tokenizer' | 'graphs' | 'sizes'>;
+export type FamilyPart = Pick<
+  Manifest,
+  'limits' | 'tasks' | 'generation' | 'prompt' | 'processor' | 'depth' | 'tokenizer' | 'graphs' | 'sizes'
+>;
 
 /** What the authors publish about use and terms; the importer's own metadata wins key by key. */
 export type Published = Pick<Metadata, 'license' | 'intendedUse' | 'sources' | 'promptVersion'>;

@@ -2,7 +2,7 @@
 import type { PromptPart } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { Manifest } from '../bundle-manifest.ts';
-import type { EncodedPrompt } from '../encoded.ts';
+import type { EncodedPrompt, VolumePart } from '../encoded.ts';
 import type { Progress } from '../onnx/files.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { isGmaiVl } from './gmai-vl/architecture.ts';
@@ -15,12 +15,16 @@ import { importLlava } from './llava/import.ts';
 
 export interface Family {
   readonly name: string;
-  /** Whether a checkpoint's config.json (parsed) is of this family. */
+  /** Where the config lies in a checkpoint's folder; absent = config.json. */
+  readonly configFile?: string;
+  /** Whether a checkpoint's config (parsed) is of this family. */
   detect(config: unknown): boolean;
   /** Writes graphs and tokenizer into the folder `to`; checks come before the first write. */
   import(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport>;
   /** A prompt as the engine runs it. @throws too-many-images, prompt-too-long */
   encode(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt;
+  /** As encode, of prompts that hold volumes too; absent = the family reads pictures only. */
+  encodeVolumes?(manifest: Manifest, tokenizer: Tokenizer, parts: readonly (PromptPart | VolumePart)[]): EncodedPrompt;
 }
 
 /** The first that detects a config has it: gmai-vl names its architecture as llava does. */

@@ -19,6 +19,8 @@ export const modelSizesSchema = z.strictObject({
   headDim: count,
   /** Rows of the head; may be more than the tokenizer has. */
   vocabSize: count,
+  /** Rows of the embedding, where it has more than the head: marks around images. */
+  embeddingRows: count.optional(),
   /** Longest prompt and answer together, in decoder rows. */
   contextTokens: count,
   /** Decoder rows per image. */
