@@ -36,9 +36,14 @@ export interface Key {
   readonly matchesWithoutCase?: (hit: Dataset) => boolean;
 }
 
+/** False for a value that QIDO cannot ask for literally: archives read an empty one as "all", and the others as wildcard or list. */
+export function isSearchable(value: string): boolean {
+  return value.trim() !== '' && !/[*?\\]/.test(value);
+}
+
 function checked(name: string, value: string): string {
   const text = value.trim();
-  if (text === '' || /[*?\\]/.test(text)) {
+  if (!isSearchable(text)) {
     throw new WetreadError(
       'request-malformed',
       `QIDO key ${name}: found ${text === '' ? 'an empty value' : 'a wildcard or list'}, expected one value`,

@@ -5,6 +5,7 @@
  * Source: CDS Hooks 2.0, Prefetch Template; the templates are those of cds-hooks/order-sign.json.
  */
 import type { Dicomweb } from '#dicomweb/client.ts';
+import { isSearchable } from '#dicomweb/query.ts';
 import { codeOf, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import type { Identity } from '#domain/patient.ts';
@@ -190,8 +191,9 @@ function pacsIdentifiers(identifiers: Identity['identifiers'], rules: PatientRul
 const mostStudies = 40;
 
 async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsStudies']>[0], rules: PatientRules, signal: AbortSignal) {
-  const byId = pacsIdentifiers(query.identifiers, rules).map(({ value }) => pacs.searchStudies({ patientId: value }, { signal }));
-  const byAccession = query.accessions.map((accession) => pacs.searchStudies({ accession }, { signal }));
+  const identifiers = pacsIdentifiers(query.identifiers, rules).map(({ value }) => value);
+  const byId = identifiers.filter(isSearchable).map((patientId) => pacs.searchStudies({ patientId }, { signal }));
+  const byAccession = query.accessions.filter(isSearchable).map((accession) => pacs.searchStudies({ accession }, { signal }));
   const searched = await Promise.all([...byId, ...byAccession]);
   const found = new Map(searched.flatMap(({ found: studies }) => studies).map((study) => [study.uid, study]));
   const missing = query.studyUids.filter((uid) => isUid(uid) && !found.has(uid));
@@ -205,6 +207,11 @@ async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsSt
   const described = await Promise.all(newest.map((study) => pacs.describe(study.uid, 'series', { signal })));
   const all = [...described, ...named];
   const warnings = [...searched, ...all].flatMap((one) => one.warnings);
+  if (![...identifiers, ...query.accessions].every(isSearchable)) {
+    const message =
+      'An identifier of the patient or the order has a character that the PACS cannot be searched for; studies may be missing.';
+    warnings.push({ code: 'identifier-not-searched', message });
+  }
   if (found.size > mostStudies) {
     warnings.push({
       code: 'studies-dropped',

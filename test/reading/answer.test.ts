@@ -76,6 +76,16 @@ describe('order-sign', () => {
     expect(answer.cards[0]?.detail).not.toContain('depends on');
   });
 
+  test('an identifier that QIDO would read as a wildcard is not asked for, and the others still are', async () => {
+    const id = patientOf('unread-alone');
+    const [patient] = ward.patients.flatMap(({ resources }) => resources.filter((one) => one.resourceType === 'Patient' && one.id === id));
+    if (patient?.resourceType !== 'Patient') throw new Error('the ward has no such patient');
+    const own = patient.identifier?.[0];
+    const prefetch = { patient: { ...patient, identifier: [...(patient.identifier ?? []), { ...own, value: 'A*B' }] } };
+    const answer = await signUntilSettled(service.url, orderSign(id, { order: 'order-wildcard', prefetch }));
+    expect(answer.topics).toEqual(['draft-ready']);
+  });
+
   test('a reported study is quoted, another modality is said, a conflict releases nothing, no study gives no card', async () => {
     expect((await sign(service.url, orderSign(patientOf('reported-only')))).topics).toEqual(['report-quoted']);
     const unsupported = await sign(service.url, orderSign(patientOf('other-modality')));
