@@ -195,7 +195,7 @@ function rowsOf(
       study,
       outcome,
       statements: own?.sentences.length ?? 0,
-      cited: new Set(own?.cited.map(({ instance }) => instance)).size,
+      cited: new Set(own?.cited.map(({ instance, frame }) => `${instance}#${frame}`)).size,
       seconds: settled?.seconds ?? null,
     };
   });

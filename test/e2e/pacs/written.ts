@@ -22,13 +22,15 @@ const observationForm = resource.extend({
 });
 
 const evidenceForm = z.object({
-  extension: z.array(z.looseObject({ url: z.string(), valueId: z.string().optional() })),
+  extension: z.array(z.looseObject({ url: z.string(), valueId: z.string().optional(), valuePositiveInt: z.int().optional() })),
 });
 
 export interface Cited {
   readonly study: string;
   readonly series: string;
   readonly instance: string;
+  /** Null = a single-frame object. */
+  readonly frame: number | null;
 }
 
 export interface Written {
@@ -66,8 +68,9 @@ function citedBy(observation: z.infer<typeof observationForm>): Cited[] {
       .filter(({ url }) => url === extension.imageEvidence)
       .map((one) => {
         const parts = evidenceForm.parse(one).extension;
-        const part = (name: string) => parts.find(({ url }) => url === name)?.valueId ?? '';
-        return { study: part('study'), series: part('series'), instance: part('instance') };
+        const part = (name: string) => parts.find(({ url }) => url === name);
+        const uid = (name: string) => part(name)?.valueId ?? '';
+        return { study: uid('study'), series: uid('series'), instance: uid('instance'), frame: part('frame')?.valuePositiveInt ?? null };
       }),
   );
 }
