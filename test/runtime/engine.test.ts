@@ -46,6 +46,17 @@ function options(changes: Partial<GenerateOptions> = {}): GenerateOptions {
   return { maxNewTokens: 8, minNewTokens: 0, stopIds: [], tokenizerSize: engine.sizes.vocabSize, ...changes };
 }
 
+test('rows of the id that a prompt blanks are zeros, and no others', async () => {
+  const prompt = promptOf(1);
+  const plain = await engine.prepare(prompt, 1);
+  const blanked = await engine.prepare({ ...prompt, zeroRowId: 15 }, 1);
+  const { hiddenSize } = engine.sizes;
+  // The first text is ids 14 to 19.
+  const expected = plain.texts[0]?.data.map((value, at) => (Math.floor(at / hiddenSize) === 1 ? 0 : value));
+  expect(blanked.texts[0]?.data).toEqual(expected);
+  expect(expected).not.toEqual(plain.texts[0]?.data);
+});
+
 describe('reuse', () => {
   test('subsets in counting order compute each image piece once per shared beginning, each image once per null', async () => {
     const prepared = await engine.prepare(promptOf(3), 8);
