@@ -179,6 +179,15 @@ async function stepLogits(engine: Engine, embeds: Rows, tensors: TensorSource, g
   return compareClose(logits, await tensors.readF32('step_logits'), golden.tolerance);
 }
 
+/** Families whose authors strip the decoded text before they show it. */
+const strippingFamilies: readonly string[] = ['vila-m3'];
+
+/** Python's str.strip: its white space has the separators U+001C to U+001F and U+0085, and no U+FEFF. */
+function stripped(text: string): string {
+  const space = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
+  return text.replace(new RegExp(`^${space}|${space}$`, 'g'), '');
+}
+
 async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Prepared, golden: LlavaCase): Promise<Cell> {
   if (!golden.output_ids || !golden.generation) return absent;
   const { max_new_tokens: maxNewTokens, stop_ids: stopIds, min_new_tokens: minNewTokens } = golden.generation;
@@ -187,12 +196,14 @@ async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Pre
     stopIds,
     barredIds: manifest.generation.barredIds,
     minNewTokens: minNewTokens ?? 0,
-    tokenizerSize: Math.min(tokenizer.size, manifest.sizes.vocabSize),
+    // The authors' code may choose a row of the head that has no token; at run time it is never chosen.
+    tokenizerSize: manifest.sizes.vocabSize,
   };
   const { tokens } = await engine.generate(prepared, options);
   const cell = compareExact(tokens, golden.output_ids);
   if (cell.miss || golden.output_text === null || golden.output_text === undefined) return cell;
-  const { text } = tokenizer.decode(tokens);
+  const { text: whole } = tokenizer.decode(tokens.filter((id) => id < tokenizer.size));
+  const text = strippingFamilies.includes(manifest.family) ? stripped(whole) : whole;
   return text === golden.output_text ? cell : miss(`text ${JSON.stringify(text)} for ${JSON.stringify(golden.output_text)}`);
 }
 

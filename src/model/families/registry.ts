@@ -12,6 +12,9 @@ import type { FamilyImport, FamilyOptions } from './import.ts';
 import { llavaForm } from './llava/architecture.ts';
 import { encodeLlava } from './llava/encode.ts';
 import { importLlava } from './llava/import.ts';
+import { isVila } from './vila-m3/architecture.ts';
+import { importVilaM3 } from './vila-m3/import.ts';
+import { encodeVilaM3 } from './vila-m3/prompt.ts';
 
 export interface Family {
   readonly name: string;
@@ -27,9 +30,10 @@ export interface Family {
   encodeVolumes?(manifest: Manifest, tokenizer: Tokenizer, parts: readonly (PromptPart | VolumePart)[]): EncodedPrompt;
 }
 
-/** The first that detects a config has it: gmai-vl names its architecture as llava does. */
+/** The first that detects a config has it: gmai-vl and VILA name their architectures as llava does. */
 export const families: readonly Family[] = [
   { name: 'gmai-vl', detect: isGmaiVl, import: importGmaiVl, encode: encodeGmaiVl },
+  { name: 'vila-m3', detect: isVila, import: importVilaM3, encode: encodeVilaM3 },
   { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
 ];
 
