@@ -25,10 +25,10 @@ export const metadataSchema = z.strictObject({
   template: z.string().min(1).optional(),
   /** Pad pictures to a square in the mean colour first, where the family's authors did it both ways; absent = as the files say. */
   pad: z.boolean().optional(),
-  /** Order of merged 2 x 2 blocks (vila-m3), where the checkpoint's version does not settle it. */
-  mergeOrder: z.enum(['columns', 'rows']).optional(),
   /** Side of the pictures in pixels, where no file says it or the encoder takes several. */
   imageSize: z.int().positive().optional(),
+  /** Order of merged 2 x 2 blocks (vila-m3), where the checkpoint's version does not settle it. */
+  mergeOrder: z.enum(['columns', 'rows']).optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;
 
