@@ -54,6 +54,6 @@ it('S01: missing or doubled iss and launch are refused', async () => {
     `iss[a]=${iss}&launch=1`,
   ]) {
     const page = await new Browser().open(`${origin}/launch?${query}`);
-    expect([query, page.status, refusalCode(page)]).toEqual([query, 400, 'launch-refused']);
+    expect([query, page.status, refusalCode(page), page.way.length]).toEqual([query, 400, 'launch-refused', 1]);
   }
 });

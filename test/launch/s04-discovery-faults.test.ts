@@ -7,22 +7,22 @@ beforeAll(async () => {
 });
 afterAll(() => place.close());
 
-const faults: readonly (readonly [what: string, answer: Answer, code: string])[] = [
-  ['404', json({}, 404), 'launch-refused'],
-  ['HTML', { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Sign in</h1>' }, 'launch-refused'],
-  ['an array', json([]), 'launch-refused'],
+const faults: readonly (readonly [what: string, answer: (document: object) => Answer, code: string])[] = [
+  ['404', (document) => json(document, 404), 'launch-refused'],
+  ['HTML', () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Sign in</h1>' }), 'launch-refused'],
+  ['an array', () => json([]), 'launch-refused'],
   [
     'no token endpoint',
-    json({ authorization_endpoint: 'https://a.example/', code_challenge_methods_supported: ['S256'] }),
+    () => json({ authorization_endpoint: 'https://a.example/', code_challenge_methods_supported: ['S256'] }),
     'launch-refused',
   ],
-  ['a redirect', { status: 302, headers: { location: 'https://elsewhere.example/' }, body: '' }, 'net-redirect-refused'],
-  ['5 MB', json({ padding: 'x'.repeat(5_000_000) }), 'net-too-large'],
-  ['gzip that was not asked for', { status: 200, headers: { 'content-encoding': 'gzip' }, body: 'x' }, 'net-too-large'],
+  ['a redirect', () => ({ status: 302, headers: { location: 'https://elsewhere.example/' }, body: '' }), 'net-redirect-refused'],
+  ['5 MB', (document) => json({ ...document, padding: 'x'.repeat(5_000_000) }), 'net-too-large'],
+  ['gzip that was not asked for', () => ({ status: 200, headers: { 'content-encoding': 'gzip' }, body: 'x' }), 'net-too-large'],
 ];
 
 it.each(faults)('S04: %s is a coded refusal, and is not remembered', async (_what, answer, code) => {
-  place.ehr.change.configuration = () => answer;
+  place.ehr.change.configuration = answer;
   const page = await place.go();
   expect([refusalCode(page), page.way.length]).toEqual([code, 1]);
   expect(page.status).toBeGreaterThanOrEqual(400);
