@@ -13,6 +13,8 @@ import { encodeInterleaved } from '../llava/encode.ts';
 
 export const placeholderText = '<image>';
 
+/** Part of every template, and no part of a text, whether or not the tokenizer's files call them special. */
+const turnMarks = ['<|im_start|>', '<|im_end|>'];
 const turn = { before: '<|im_start|>user\n', after: '<|im_end|>\n<|im_start|>assistant\n' };
 
 /** `internlm2`: the form of training. `internlm2-demo`: the tokenizer's own chat template writes `<s>`, and the tokenizer adds another. */
@@ -43,7 +45,7 @@ function withoutMarks(text: string, marks: readonly string[]): string {
 /** Ids with the images in the places of the placeholder's id. @throws request-malformed when the counts differ */
 function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): Omit<EncodedPrompt, 'images'> {
   const { template, placeholder, zeroRowId } = manifest.prompt;
-  const marks = tokenizer.special.filter((mark) => mark !== placeholder.text);
+  const marks = [...turnMarks, ...tokenizer.special.filter((mark) => mark !== placeholder.text)];
   const items = parts.map((part) => (part.kind === 'image' ? placeholder.text : withoutMarks(part.text, marks)));
   const text = template.before + items.join('\n') + template.after;
   const inputIds = tokenizer.encode(text, template.specialTokens);
