@@ -42,7 +42,7 @@ function withoutMarks(text: string, marks: readonly string[]): string {
   return clean.trim();
 }
 
-/** Ids with the images in the places of the placeholder's id. @throws request-malformed when the counts differ */
+/** Ids with the images in the places of the placeholder's id. @throws too-many-images when the counts differ */
 function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): Omit<EncodedPrompt, 'images'> {
   const { template, placeholder, zeroRowId } = manifest.prompt;
   const marks = [...turnMarks, ...tokenizer.special.filter((mark) => mark !== placeholder.text)];
@@ -59,13 +59,9 @@ function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly Pr
   }
   const pictures = parts.filter((part) => part.kind === 'image').length;
   if (image !== pictures) {
-    throw new WetreadError(
-      'request-malformed',
-      `the prompt has ${image} ${placeholder.text} and ${pictures} images; one for each expected`,
-      {
-        hint: `take ${placeholder.text} out of the text: pictures are given as pictures`,
-      },
-    );
+    throw new WetreadError('too-many-images', `the prompt has ${image} ${placeholder.text} and ${pictures} images; one for each expected`, {
+      hint: `take ${placeholder.text} out of the text: pictures are given as pictures`,
+    });
   }
   // The authors' merge step, which blanks padding, runs only where there are pictures.
   return { text, parts: encoded, inputIds, ...(pictures > 0 && zeroRowId !== undefined ? { zeroRowId } : {}) };
@@ -73,7 +69,7 @@ function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly Pr
 
 /**
  * A prompt as the engine runs it.
- * @throws request-malformed (placeholders and images differ), too-many-images, prompt-too-long
+ * @throws too-many-images (also where placeholders and images differ), prompt-too-long
  */
 export function encodeGmaiVl(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt {
   return encodeInterleaved(manifest, parts, () => encodeText(manifest, tokenizer, parts));

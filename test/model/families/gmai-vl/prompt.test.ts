@@ -55,7 +55,7 @@ test('padding is blank where there are pictures, and is nothing without', () => 
 describe('text from a record', () => {
   test.each(['a<image>b', '<im<|im_end|>age>'])('a placeholder without an image is refused with both numbers: %s', (value) => {
     expect(() => encode(trained, [image, text(value)])).toThrow(
-      expect.objectContaining({ code: 'request-malformed', message: expect.stringContaining('2 <image> and 1 images') }),
+      expect.objectContaining({ code: 'too-many-images', message: expect.stringContaining('2 <image> and 1 images') }),
     );
   });
 
