@@ -106,6 +106,8 @@ describe('generation', () => {
     expect(await engine.generate(prepared, options({ stopIds: [first] }))).toMatchObject({ tokens: [first], stop: 'stop' });
     const longer = await engine.generate(prepared, options({ stopIds: [first], minNewTokens: 2 }));
     expect(longer.tokens.slice(0, 2)).not.toContain(first);
+    const unbarred = options({ stopIds: [first], minNewTokens: 2, barredIds: [] });
+    expect(await engine.generate(prepared, unbarred)).toMatchObject({ tokens: [first], stop: 'stop' });
   });
 
   test('it ends at the limit and says so, and tells each token as it comes', async () => {

@@ -101,7 +101,8 @@ function without(text: string, reserved: readonly string[]): string {
 function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): Omit<EncodedPrompt, 'images'> {
   const { template } = manifest.prompt;
   const { text: mark, id } = manifest.prompt.placeholder;
-  const reserved = template.name === raw ? [mark] : [mark, ...tokenizer.special];
+  // Marks of turns are no part of a text, whether or not the tokenizer's files call them special.
+  const reserved = template.name === raw ? [mark] : [mark, ...conversations.flatMap(({ marks }) => marks), ...tokenizer.special];
   const message = parts.map((part) => (part.kind === 'image' ? mark : without(part.text, reserved))).join('');
   const text = template.before + message + template.after;
   const encoded: EncodedPart[] = [];
