@@ -36,6 +36,8 @@ function statementItem(statement: Statement): ComponentChild {
   const held = statement.holds.length > 0;
   const focus = () => {
     focused.value = statement.number;
+    const [first] = statement.images;
+    if (first !== undefined) reveal(first.number);
   };
   const classes = ['statement', statement.dependence, held ? 'held' : '', focused.value === statement.number ? 'focused' : ''];
   return h(
@@ -53,6 +55,16 @@ function statementItem(statement: Statement): ComponentChild {
     held ? h('p', { class: 'hold' }, h('strong', null, 'Held back: '), statement.holds.join('; ')) : null,
     dependence(statement),
   );
+}
+
+/** Scrolls the images, and nothing else, until this one is in view. */
+function reveal(image: number): void {
+  const figure = document.getElementById(`image-${image}`);
+  const pane = figure?.parentElement;
+  if (figure === null || !(pane instanceof HTMLElement)) return;
+  const [own, seen] = [figure.getBoundingClientRect(), pane.getBoundingClientRect()];
+  const past = (start: number, end: number, from: number, to: number) => (start < from ? start - from : Math.max(end - to, 0));
+  pane.scrollBy({ left: past(own.left, own.right, seen.left, seen.right), top: past(own.top, own.bottom, seen.top, seen.bottom) });
 }
 
 /** Arrow keys go from sentence to sentence, Escape lets go of it. */

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type Listening, listen } from '#src/listen.ts';
 import { settleFailed } from '#work/drafts.ts';
 import { deliveriesOf } from '#work/outbox.ts';
-import { exampleDraft } from '../report/example-draft.ts';
+import { exampleDraft, exampleImages } from '../report/example-draft.ts';
 import { look, openChromium, type Visit, visit } from '../setup/chromium.ts';
 import { available } from '../setup/require.ts';
 import { type ReviewServer, startReview } from './start.ts';
@@ -92,6 +92,30 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     expect(await page.evaluate('document.activeElement.textContent')).toBe('image 1');
   });
 
+  it.each([1280, 768])('an image that is out of view comes into it with its sentence, %i pixels wide', async (width) => {
+    const key = String(width).padStart(64, 'f');
+    const [image] = exampleImages;
+    const [statement] = exampleDraft.statements;
+    if (statement === undefined) throw new Error('the example has statements');
+    const images = Array.from({ length: 12 }, (_, index) => ({ ...image, ref: { ...image.ref, frame: index + 1 } }));
+    const last = { image: 12, ref: { ...image.ref, frame: 12 }, share: 1 };
+    await server.finish({ ...exampleDraft, key, images, statements: [{ ...statement, citations: [last] }] });
+    const wide = await visit(browser, { viewport: { width, height: 900 } });
+    const page = await openPage(key, wide.context);
+    await page.waitForSelector('.statement');
+    await expect.poll(() => page.evaluate('[...document.images].every(({ naturalWidth }) => naturalWidth > 0)'), soon).toBe(true);
+    const visible = async () => {
+      const [figure, pane] = await Promise.all(['#image-12', '.images'].map((selector) => page.locator(selector).boundingBox()));
+      if (!figure || !pane) throw new Error('figure and pane are laid out');
+      return figure.x + figure.width <= pane.x + pane.width + 1 && figure.y + figure.height <= pane.y + pane.height + 1;
+    };
+    expect(await visible()).toBe(false);
+    await page.focus('.statement');
+    expect(await visible()).toBe(true);
+    expect(await page.evaluate('scrollY')).toBe(0);
+    await wide.end();
+  });
+
   it.each([
     ['light', 1280],
     ['dark', 1280],
@@ -137,7 +161,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     expect(await look(page, 'review-failed')).toEqual([]);
   });
 
-  it('a session that ended shows a sentence instead of the draft, and what was shown stays until then', async () => {
+  it('a session that ended shows a sentence instead of the draft', async () => {
     const page = await openPage(exampleDraft.key);
     await page.waitForSelector('.statement');
     server.pass(31 * 60_000);
@@ -146,6 +170,18 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     expect(await page.locator('.statement').count()).toBe(0);
     // Chromium itself reports the answer 401 on the console.
     expect(guest.complaints.splice(0).every((line) => line.includes('401'))).toBe(true);
+  });
+
+  it('a draft stays on the screen while the service does not answer, and the page says so', async () => {
+    const page = await openPage(exampleDraft.key);
+    await page.waitForSelector('.statement');
+    await guest.context.setOffline(true);
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+    await page.waitForSelector('.notice >> text=does not answer');
+    expect(await page.locator('.statement').count()).toBe(6);
+    await guest.context.setOffline(false);
+    await page.waitForSelector('.notice >> text=does not answer', { state: 'detached' });
+    expect(guest.complaints.splice(0).every((line) => line.includes('ERR_INTERNET_DISCONNECTED'))).toBe(true);
   });
 
   it('S09: only a listed EHR may show the page in a frame', async () => {
