@@ -110,11 +110,13 @@ function readProjector(config: unknown, top: Top, vision: VisionArchitecture, ou
   return refuse(`mm_projector/config.json: mm_projector_type is ${type}; mlp_downsample, mlpNx_gelu and linear are built`);
 }
 
-/** Positions that the decoder may use: linear scaling stretches those of the base; never more than it was trained with. */
+/**
+ * Longest prompt and answer together: what the authors' code cuts at. Their training stretches the rotary positions to it and saves that, so
+ * max_position_embeddings, which is the base model's, does not bound it.
+ */
 function positionsOf(decoder: Omit<DecoderArchitecture, 'tiedHead'>, trained: number | null): number {
   const { scaling } = decoder.rotary;
-  const reach = scaling.type === 'linear' ? Math.floor(decoder.maxPositions * scaling.factor) : decoder.maxPositions;
-  return Math.min(reach, trained ?? reach);
+  return trained ?? (scaling.type === 'linear' ? Math.floor(decoder.maxPositions * scaling.factor) : decoder.maxPositions);
 }
 
 /**

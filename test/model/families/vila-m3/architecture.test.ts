@@ -44,12 +44,12 @@ describe('sizes', () => {
     expect(vilaSizes({ projector, ...rest }).visualTokens).toBe(9);
   });
 
-  test('the context is what was trained, and no more than positions reach; linear scaling stretches them', () => {
+  test('the context is what was trained; without it what positions reach, which linear scaling stretches', () => {
     expect(read({}).decoder.maxPositions).toBe(500);
-    expect(read({ llm: { max_position_embeddings: 300 } }).decoder.maxPositions).toBe(300);
+    expect(read({ llm: { max_position_embeddings: 300 } }).decoder.maxPositions).toBe(500);
     const scaling = { max_position_embeddings: 200, rope_scaling: { type: 'linear', factor: 2 } };
-    expect(read({ llm: scaling }).decoder.maxPositions).toBe(400);
     expect(read({ llm: { ...scaling, tokenizer_model_max_length: null } }).decoder.maxPositions).toBe(400);
+    expect(read({ llm: { tokenizer_model_max_length: null } }).decoder.maxPositions).toBe(600);
   });
 });
 
