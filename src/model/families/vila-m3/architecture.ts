@@ -104,9 +104,9 @@ function readProjector(config: unknown, top: Top, vision: VisionArchitecture, ou
       `mm_projector/config.json: mlp_downsample needs a square of rows, the tower gives ${visualTokens(vision)} (mm_vision_select_feature)`,
     );
   }
-  if (type === 'linear') return { kind: 'layers', layers: 1, outSize };
+  if (type === 'linear') return { kind: 'layers', layers: 1, alone: true, outSize };
   const layers = Number(/^mlp(\d+)x_gelu$/.exec(type)?.[1] ?? 0);
-  if (layers > 0) return { kind: 'layers', layers, outSize };
+  if (layers > 0) return { kind: 'layers', layers, alone: false, outSize };
   return refuse(`mm_projector/config.json: mm_projector_type is ${type}; mlp_downsample, mlpNx_gelu and linear are built`);
 }
 

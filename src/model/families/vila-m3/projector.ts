@@ -11,7 +11,7 @@ import { type Projection, project, type VisionArchitecture, visualTokens } from 
 
 export type MergeOrder = 'columns' | 'rows';
 
-export interface MergeProjector {
+interface MergeProjector {
   readonly kind: 'merge';
   /** Rows of the tower along one side of the image. */
   readonly side: number;
@@ -19,7 +19,15 @@ export interface MergeProjector {
   readonly outSize: number;
 }
 
-export type VilaProjector = MergeProjector | { readonly kind: 'layers'; readonly layers: number; readonly outSize: number };
+interface LayersProjector {
+  readonly kind: 'layers';
+  readonly layers: number;
+  /** A layer that stands alone has no number in its name; `mlp1x_gelu` is a Sequential of one. */
+  readonly alone: boolean;
+  readonly outSize: number;
+}
+
+export type VilaProjector = MergeProjector | LayersProjector;
 
 /** torch.nn.LayerNorm's own. */
 const normEpsilon = 1e-5;

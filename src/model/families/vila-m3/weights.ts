@@ -51,7 +51,7 @@ function theirName(ours: string, { projector }: VilaArchitecture): string {
   const [layer = '', parameter = ''] = rest.split('.');
   if (layer === 'norm') return `mm_projector/layers.1.${parameter}`;
   // A single layer stands alone; in a Sequential every second module is an activation, and the merge and its norm come first.
-  if (projector.kind === 'layers' && projector.layers === 1) return `mm_projector/layers.${parameter}`;
+  if (projector.kind === 'layers' && projector.alone) return `mm_projector/layers.${parameter}`;
   return `mm_projector/layers.${(projector.kind === 'merge' ? 2 : 0) + 2 * Number(layer)}.${parameter}`;
 }
 

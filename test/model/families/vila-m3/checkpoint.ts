@@ -117,6 +117,7 @@ const shapes = {
 export interface Changes {
   readonly top?: Record<string, unknown>;
   readonly llm?: Record<string, unknown>;
+  readonly projector?: Record<string, unknown>;
   /** Tokens beside those of the SentencePiece model. */
   readonly tokens?: Record<string, number>;
   /** Of one of the three folders. */
@@ -137,7 +138,7 @@ export async function writeCheckpoint(to: string, changes: Changes = {}): Promis
   await json('llm/config.json', { ...configs.llm, ...changes.llm });
   await json('llm/generation_config.json', { eos_token_id: 2 });
   await json('vision_tower/config.json', configs.tower);
-  await json('mm_projector/config.json', configs.projector);
+  await json('mm_projector/config.json', { ...configs.projector, ...changes.projector });
   const size = { height: tower.image, width: tower.image };
   await json('vision_tower/preprocessor_config.json', { image_processor_type: 'SiglipImageProcessor', size, ...changes.processor });
   for (const [folder, list] of Object.entries(shapes)) {

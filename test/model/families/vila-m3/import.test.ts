@@ -69,6 +69,23 @@ describe('what is imported', () => {
   });
 });
 
+describe('names of a projector without a merge', () => {
+  const tensors = (names: readonly string[]) =>
+    names.map((name, index): NamedTensor => {
+      const shape = [48, ...(name.endsWith('bias') ? [] : [index < 2 ? 32 : 48])];
+      return { name, shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.1) };
+    });
+
+  test.each([
+    ['linear', ['layers.weight', 'layers.bias']],
+    ['mlp1x_gelu', ['layers.0.weight', 'layers.0.bias']],
+    ['mlp3x_gelu', ['layers.0.weight', 'layers.0.bias', 'layers.2.weight', 'layers.2.bias', 'layers.4.weight', 'layers.4.bias']],
+  ])('%s', async (mm_projector_type, names) => {
+    const { bundle } = await imported({ projector: { mm_projector_type }, ...only('mm_projector', () => tensors(names)) });
+    expect(bundle.manifest.sizes.visualTokens).toBe(9);
+  });
+});
+
 describe('what does not fit is refused, and nothing is written', () => {
   const without = (name: string) => (tensors: NamedTensor[]) => tensors.filter((tensor) => tensor.name !== name);
   const renamed = (from: string, to: string) => (tensors: NamedTensor[]) =>
