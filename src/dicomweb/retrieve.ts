@@ -7,6 +7,7 @@
  * Source: PS3.18 8.7.3.5.2, 10.4.
  */
 import { createHash } from 'node:crypto';
+import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type ErrorCode, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Series } from '#domain/study.ts';

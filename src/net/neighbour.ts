@@ -7,6 +7,7 @@
  *
  * Source: undici 7 (its own fetch and Agent together; the built-in fetch accepts the same Agent on Node 24).
  */
+import { ReadableStream } from 'node:stream/web';
 import { Agent, buildConnector, DecoratorHandler, type Dispatcher, fetch, type RequestInit, Response } from 'undici';
 import { WetreadError } from '#domain/errors.ts';
 import { netFailure, placeOf } from './failure.ts';

@@ -3,7 +3,7 @@
  *
  * Lesions that would hide one another on one side of the chest are not drawn together, so that the truth can be seen on the film.
  */
-import { type Change, changes, type FindingName, type FindingTuple, findingNames, type Zone, zones } from '#domain/finding.ts';
+import { type Change, type FindingName, type FindingTuple, findingNames, type Zone, zones } from '#domain/finding.ts';
 import { type Anatomy, anatomyOf } from './anatomy.ts';
 import { type ChangedLesion, type Lesion, makeLesion, withChange } from './lesion.ts';
 import { type Random, randomOf } from './random.ts';
@@ -109,8 +109,4 @@ export function truthOf(study: PhantomStudy): readonly FindingTuple[] {
     }
   }
   return tuples;
-}
-
-export function isChange(text: string): text is Change {
-  return changes.some((change) => change === text);
 }

@@ -225,6 +225,8 @@ async function draftCards(
     return [draftCard(state.draft, { ...reading, seesStatements: sees, actions })];
   }
   if (state?.state === 'failed') return [failedCard(key, whole.subject, state, reading)];
+  // Said once: it must not be spent on an answer that comes too late.
+  signal.throwIfAborted();
   return (await firstMention(store.query, key, order.reference)) ? [preparingCard(key, whole.subject, reading)] : [];
 }
 

@@ -1,9 +1,12 @@
 /** The phantoms of the sandbox, written once into the data folder: films as DICOM, histories as one FHIR transaction, the truth beside them. */
+import { createHash } from 'node:crypto';
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hospitalBundle, makeHospital } from '#phantom/hospital.ts';
 
 export interface HospitalFiles {
+  /** Day and content: another day, or another generator, is another hospital. */
+  readonly name: string;
   readonly dicomFolder: string;
   readonly fhirFile: string;
   /** Patient id -> what this patient is there to show. */
@@ -23,12 +26,16 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Writes the hospital of the day below `folder`, or takes the one of an earlier start of the same day. */
+/** Writes the hospital of the day below `folder`, or takes the same one of an earlier start. */
 export async function writeHospital(folder: string, now: Date): Promise<HospitalFiles> {
   const day = now.toISOString().slice(0, 10);
-  const place = join(folder, `hospital-${day}`);
   const hospital = makeHospital({ seed, now });
+  const content = createHash('sha256').update(JSON.stringify(hospitalBundle(hospital)));
+  for (const { bytes } of hospital.patients.flatMap((patient) => patient.files)) content.update(bytes);
+  const name = `${day}-${content.digest('hex').slice(0, 8)}`;
+  const place = join(folder, `hospital-${name}`);
   const files: HospitalFiles = {
+    name,
     dicomFolder: join(place, 'dicom'),
     fhirFile: join(place, 'fhir.json'),
     cases: Object.fromEntries(hospital.patients.map(({ person, shows }) => [person.id, shows])),

@@ -154,7 +154,8 @@ function siteOf(
     },
     dicomweb: { root: sandbox.dicomweb, publicRoot: sandbox.dicomweb, auth: { kind: 'none' } },
     patients: issuer === null ? {} : { defaultIssuer: issuer.issuer, issuers: [issuer] },
-    hooks: { requireJwt: false, allowAnonymousLoopback: true },
+    // A laptop that has just started everything is slower than a hospital; the first card must not be missed for that.
+    hooks: { requireJwt: false, allowAnonymousLoopback: true, deadlineMs: 2000 },
     cards: { statementsFor: [radiologist] },
     launch: { clientId: appId, issuers: [sandbox.fhir] },
     store: { kind: 'embedded' },

@@ -18,6 +18,9 @@ export interface Embedded {
   close(): Promise<void>;
 }
 
+/** The name that `pg` expects for port 5432. */
+const socketName = '.s.PGSQL.5432';
+
 function moveUnusableAside(folder: string): string | null {
   if (!existsSync(folder)) return null;
   if (existsSync(join(folder, 'PG_VERSION')) && existsSync(join(folder, 'global/pg_control'))) return null;
@@ -26,15 +29,24 @@ function moveUnusableAside(folder: string): string | null {
   return aside;
 }
 
+/** A unix socket's path has at most about 100 bytes: it lies in the data folder where that is short enough, so that a kill leaves nothing elsewhere. */
+function socketFolder(folder: string): { readonly host: string; readonly temporary: boolean } {
+  const own = join(folder, 'socket');
+  if (Buffer.byteLength(join(own, socketName)) > 100) return { host: mkdtempSync(join(tmpdir(), 'wetread-store-')), temporary: true };
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  // The folder's lock is held, so a socket that is still there is a dead process's.
+  rmSync(join(own, socketName), { force: true });
+  return { host: own, temporary: false };
+}
+
 /** Opens or creates the store below `folder`; the caller holds the folder's lock. @throws store-unavailable */
 export async function openEmbedded(folder: string): Promise<Embedded> {
   const files = join(folder, 'postgres');
   const movedAside = moveUnusableAside(files);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // A socket path is limited to about 100 bytes, a data folder's is not.
-  const host = mkdtempSync(join(tmpdir(), 'wetread-store-'));
+  const { host, temporary } = socketFolder(folder);
   const worker = new Worker(new URL('./embedded-worker.ts', import.meta.url), {
-    workerData: { folder: files, socketPath: join(host, '.s.PGSQL.5432') },
+    workerData: { folder: files, socketPath: join(host, socketName) },
   });
   await new Promise<void>((ready, refuse) => {
     worker.once('message', () => ready());
@@ -56,7 +68,7 @@ export async function openEmbedded(folder: string): Promise<Embedded> {
         worker.once('exit', () => closed());
         worker.postMessage('close');
       });
-      rmSync(host, { recursive: true, force: true });
+      if (temporary) rmSync(host, { recursive: true, force: true });
     },
   };
 }
