@@ -10,6 +10,7 @@ const table = z.record(z.string().regex(/^[01]+$/), z.number());
 const caseSchema = z.looseObject({ family: z.string() });
 
 export const llavaCaseSchema = z.looseObject({
+  family: z.string(),
   segments: z.array(z.union([z.strictObject({ text: z.string() }), z.strictObject({ image: z.string() })])),
   template: z.string().nullable().default(null),
   prompt_text: z.string().nullish(),

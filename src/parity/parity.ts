@@ -5,6 +5,7 @@
  */
 import { families } from '#model/families/registry.ts';
 import { type CaseFile, findCases } from './case.ts';
+import { rowMark } from './compare.ts';
 import { runLlavaCases } from './llava.ts';
 import { runPreprocessingCase } from './preprocessing.ts';
 import { columns, failedRow, plainRow, type Row } from './row.ts';
@@ -78,6 +79,11 @@ export function parityTable(result: ParityResult): string {
     ...table,
     '',
     '= equal; a number is the largest absolute difference; - the case leaves the field out, so it was not checked.',
+    ...(result.rows.some((row) => columns.some((column) => row.cells[column].text.includes(rowMark)))
+      ? [
+          `${rowMark} within the tolerance of its row's largest value: some single values are smaller than what single precision leaves open.`,
+        ]
+      : []),
     ...notes,
     sums,
     result.rows.length === 0

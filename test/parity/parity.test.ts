@@ -131,6 +131,15 @@ describe('comparing', () => {
     ['another length', [1, 2], [1], true],
   ])('%s', (_, found, expected, isMiss) => expect(compareClose(found, expected, tolerance).miss).toBe(isMiss));
 
+  test('by row, a small value may be off by what the largest of its row allows, and the cell says so', () => {
+    const close = { abs: 1e-4, rel: 1e-3, row: 2 };
+    expect(compareClose([100, 0.05], [100, 0.1], close)).toEqual({ text: '5e-2~', miss: false });
+    expect(compareClose([100, 0.1, 0.05, 0], [100, 0.1, 0.1, 0], close).miss).toBe(true);
+    expect(compareClose([100.05, 0.1], [100, 0.1], close).text).toBe('5e-2');
+    expect(compareClose([100, 0.3], [100, 0.1], close).miss).toBe(true);
+    expect(compareClose([100, 0.05], [100, 0.1], { abs: 1e-4, rel: 1e-3 }).miss).toBe(true);
+  });
+
   test('a miss says where and what', () => {
     expect(compareExact([1, 2, 3], [1, 5, 3])).toEqual({ text: '[1] 2 for 5', miss: true });
   });
