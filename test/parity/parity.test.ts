@@ -16,7 +16,7 @@ test('the committed golden set is equal, in a clone alone', async () => {
 });
 
 describe.skipIf(!available('shared'))('the whole golden set', () => {
-  test.each(['llava', 'preprocessing'])('%s is equal', async (family) => {
+  test.each(['llava', 'preprocessing', 'radfm'])('%s is equal', async (family) => {
     const result = await runParity(sharedPath('golden', family));
     expect(result.rows.filter((row) => row.verdict !== 'ok').map((row) => [row.name, row.note])).toEqual([]);
     expect(result.ok).toBe(true);

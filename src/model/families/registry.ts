@@ -12,6 +12,9 @@ import type { FamilyImport, FamilyOptions } from './import.ts';
 import { llavaForm } from './llava/architecture.ts';
 import { encodeLlava } from './llava/encode.ts';
 import { importLlava } from './llava/import.ts';
+import { isRadfm, languageFolder } from './radfm/architecture.ts';
+import { importRadfm } from './radfm/import.ts';
+import { encodeRadfm } from './radfm/prompt.ts';
 import { isVila } from './vila-m3/architecture.ts';
 import { importVilaM3 } from './vila-m3/import.ts';
 import { encodeVilaM3 } from './vila-m3/prompt.ts';
@@ -34,6 +37,14 @@ export interface Family {
 export const families: readonly Family[] = [
   { name: 'gmai-vl', detect: isGmaiVl, import: importGmaiVl, encode: encodeGmaiVl },
   { name: 'vila-m3', detect: isVila, import: importVilaM3, encode: encodeVilaM3 },
+  {
+    name: 'radfm',
+    configFile: `${languageFolder}/config.json`,
+    detect: isRadfm,
+    import: importRadfm,
+    encode: encodeRadfm,
+    encodeVolumes: encodeRadfm,
+  },
   { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
 ];
 

@@ -1,0 +1,96 @@
+/**
+ * The authors' tensor names in ours, the check of all names and shapes, and the embedding with the two rows of the image marks below it.
+ *
+ * A checkpoint holds the embedding under two names on one storage, and whole parts that only training used: those are dropped by name.
+ * Source: chaoyi-wu/RadFM, Quick_demo/Model/RadFM/my_embedding_layer.py.
+ */
+import { WetreadError } from '#domain/errors.ts';
+import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { imageMarks, type RadfmArchitecture, radfmGraphs } from './architecture.ts';
+
+/** [our prefix, the authors']. */
+const prefixes: readonly (readonly [string, string])[] = [
+  ['vision.', 'embedding_layer.vision_encoder.'],
+  ['perceiver.', 'embedding_layer.perceiver.'],
+  ['fc.', 'embedding_layer.fc.'],
+  ['head.', 'lang_model.lm_head.'],
+  ['decoder.', 'lang_model.model.'],
+];
+
+const ourEmbedding = 'decoder.embed_tokens.weight';
+/** What prompts are looked up in; the decoder's own name is for the tokens that it writes. */
+const words = 'embedding_layer.weight';
+const marks = 'embedding_layer.figure_token_weight';
+const sameWords = 'lang_model.model.embed_tokens.weight';
+
+/** Stored, never used to answer: the text encoder and heads of training, buffers that are computed. */
+const dropped = [
+  /^embedding_layer\.bert_model\./,
+  /^embedding_layer\.bert_projection_fc\./,
+  /^embedding_layer\.transformer_decoder\./,
+  /^embedding_layer\.transformer_decoder_mlp\./,
+  /^embedding_layer\.cls_head\./,
+  /^embedding_layer\.output_upscaling\./,
+  /\.rotary_emb\.inv_freq$/,
+];
+
+function theirs(ours: string): string {
+  const entry = prefixes.find(([prefix]) => ours.startsWith(prefix));
+  return entry === undefined ? ours : entry[1] + ours.slice(entry[0].length);
+}
+
+/** The authors' names with the shapes that they must have. */
+function expectedShapes(a: RadfmArchitecture): ReadonlyMap<string, readonly number[]> {
+  const { vocabSize, hiddenSize } = a.decoder;
+  const expected = new Map<string, readonly number[]>([
+    [words, [vocabSize, hiddenSize]],
+    [marks, [imageMarks, hiddenSize]],
+    [sameWords, [vocabSize, hiddenSize]],
+  ]);
+  for (const { graph } of radfmGraphs(a)) {
+    for (const { recipe } of graph.weights) {
+      if (recipe.kind === 'computed') continue;
+      for (const need of recipe.tensors) if (need.name !== ourEmbedding) expected.set(theirs(need.name), need.shape);
+    }
+  }
+  return expected;
+}
+
+/** @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part */
+export function checkTensors(a: RadfmArchitecture, source: TensorSource): void {
+  const expected = expectedShapes(a);
+  const there = new Set(source.names);
+  const misshapen: string[] = [];
+  for (const [name, shape] of expected) {
+    if (!there.has(name)) continue;
+    const found = source.info(name).shape;
+    if (found.join() !== shape.join()) misshapen.push(`${name} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
+  }
+  refuseMisfit({
+    missing: [...expected].filter(([name]) => !there.has(name)).map(([name, shape]) => `${name} [${shape.join(', ')}]`),
+    misshapen,
+    extra: source.names.filter((name) => !expected.has(name) && !dropped.some((pattern) => pattern.test(name))),
+  });
+}
+
+/** @throws checkpoint-tensors when the decoder's own embedding is not the one that prompts are looked up in */
+async function embeddingRows(source: TensorSource): Promise<Float32Array> {
+  const [table, own, added] = [await source.readF32(words), await source.readF32(sameWords), await source.readF32(marks)];
+  const at = table.findIndex((value, i) => !Object.is(value, own[i]));
+  if (at >= 0) {
+    throw new WetreadError(
+      'checkpoint-tensors',
+      `${words} and ${sameWords} differ at value ${at}; the authors store one table under both names`,
+    );
+  }
+  const rows = new Float32Array(table.length + added.length);
+  rows.set(table);
+  rows.set(added, table.length);
+  return rows;
+}
+
+/** Values by our name. */
+export function reader(source: TensorSource): (ours: string) => Promise<Float32Array> {
+  return (ours) => (ours === ourEmbedding ? embeddingRows(source) : source.readF32(theirs(ours)));
+}
