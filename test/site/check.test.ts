@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { readUids } from '#dicom/read.ts';
+import { readPart10, readUids } from '#dicom/read.ts';
 import { openDicomweb } from '#dicomweb/client.ts';
 import { openFhir } from '#fhir/client.ts';
 import { connectBackend } from '#fhir/connect.ts';
@@ -184,7 +184,11 @@ describe('site check', () => {
     test('everything that works is ok, one line each', async () => {
       const fhir = await fhirServer();
       const auth = { kind: 'basic', user: orthanc.user, password: { env: 'PASSWORD' } };
-      const found = await check(site(fhir.origin, { root: orthanc.root, auth }));
+      // The archive names an issuer with the PatientID; the site says which identifiers of the FHIR server are the same numbers.
+      const image = readdirSync(sharedPath('data/dicom/ct-abdomen'))[0] ?? '';
+      const issuer = readPart10(readFileSync(sharedPath('data/dicom/ct-abdomen', image))).header.text('IssuerOfPatientID');
+      const issuers = [{ issuer: issuer ?? 'HOSP', system: 'urn:hosp' }];
+      const found = await check(site(fhir.origin, { root: orthanc.root, auth }, { patients: { defaultIssuer: 'HOSP', issuers } }));
       expect([...found.values()].map((one) => [one.connection, one.state])).toEqual([
         ['FHIR metadata', 'ok'],
         ['FHIR search', 'ok'],
