@@ -6,6 +6,9 @@ import { logger, printJson, untilStopped, wholeNumber } from './terminal.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
+/** Of a person's own folder, which may hold hundreds of other files. */
+const shownLeftOut = 10;
+
 interface SandboxFlags {
   readonly port: number;
   readonly data: string;
@@ -28,7 +31,9 @@ async function sandbox(flags: SandboxFlags): Promise<void> {
     now: () => new Date(),
     progress: (what) => void process.stderr.write(`wetread: ${what}\n`),
   });
-  for (const warning of running.warnings) process.stderr.write(`wetread: left out: ${warning}\n`);
+  for (const file of running.leftOut.slice(0, shownLeftOut)) process.stderr.write(`wetread: left out: ${file}\n`);
+  if (running.leftOut.length > shownLeftOut)
+    process.stderr.write(`wetread: left out: ${running.leftOut.length - shownLeftOut} more files\n`);
   const { addresses } = running;
   if (flags.json === true) printJson(addresses);
   else {

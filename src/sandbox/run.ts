@@ -43,7 +43,8 @@ export interface Running {
     readonly authorization: string;
     readonly data: string;
   };
-  readonly warnings: readonly string[];
+  /** Files that could not be used, each with the reason. */
+  readonly leftOut: readonly string[];
   close(): Promise<void>;
 }
 
@@ -122,7 +123,10 @@ export async function runSandbox(options: RunOptions): Promise<Running> {
         }),
       ),
   );
-  const refused = sandbox.refusedFiles.map(({ path, reason }) => `${path}: ${reason}`);
+  const refused = [
+    ...sandbox.bundles.flatMap(({ path, refused: reason }) => (reason === null ? [] : [`${path}: ${reason}`])),
+    ...sandbox.refusedFiles.map(({ path, reason }) => `${path}: ${reason}`),
+  ];
   const opened = stack.move();
   return {
     addresses: {
@@ -133,7 +137,7 @@ export async function runSandbox(options: RunOptions): Promise<Running> {
       authorization: sandbox.authorization,
       data: dataDir,
     },
-    warnings: refused,
+    leftOut: refused,
     close: () => opened.disposeAsync(),
   };
 }
