@@ -15,58 +15,9 @@ import {
   stampNotice,
   studyWords,
 } from '#report/words.ts';
+import type { PageDocument, Statement } from '#review/document.ts';
 import type { DraftState } from '#work/drafts.ts';
 import type { OutboxRow } from '#work/outbox.ts';
-
-export interface PageStatement {
-  readonly number: number;
-  readonly text: string;
-  readonly words: string;
-  readonly dependence: string;
-  readonly images: readonly { readonly number: number; readonly share: number | null }[];
-  readonly holds: readonly string[];
-}
-
-export interface PageImage {
-  readonly number: number;
-  readonly label: string;
-  readonly words: string;
-  readonly prior: boolean;
-  /** Relative address, null once retention removed the picture. */
-  readonly source: string | null;
-  readonly width: number;
-  readonly height: number;
-}
-
-export type PageDocument =
-  | { readonly state: 'queued' }
-  | { readonly state: 'failed'; readonly code: string; readonly message: string }
-  | {
-      readonly state: 'ready';
-      readonly notice: string;
-      readonly stamp: string | null;
-      /** The banner by which a reader sees whose draft this is. */
-      readonly patient: { readonly name: string; readonly facts: readonly string[] };
-      readonly study: string;
-      readonly reasons: readonly string[];
-      /** Studies that the draft was compared with, each with why. */
-      readonly priors: readonly string[];
-      readonly sections: readonly { readonly title: string; readonly statements: readonly PageStatement[] }[];
-      readonly images: readonly PageImage[];
-      readonly history: readonly string[];
-      readonly quoted: readonly string[];
-      readonly leftOut: readonly { readonly what: string; readonly reason: string }[];
-      readonly warnings: readonly string[];
-      readonly method: readonly string[];
-      readonly model: string;
-      readonly generatedAt: string;
-      readonly deliveries: readonly {
-        readonly target: string;
-        readonly state: OutboxRow['state'];
-        readonly words: string;
-        readonly detail: string | null;
-      }[];
-    };
 
 const deliveryWords: Readonly<Record<OutboxRow['state'], string>> = {
   held: 'waits until the draft is accepted',
@@ -121,7 +72,7 @@ function readyPage(draft: Draft, deliveries: readonly OutboxRow[]): PageDocument
   };
 }
 
-function pageStatement(statement: Draft['statements'][number]): PageStatement {
+function pageStatement(statement: Draft['statements'][number]): Statement {
   return {
     number: statement.number,
     text: statement.text,

@@ -1,4 +1,4 @@
-/** The page's document as the server sends it (launch/page-document.ts makes it), and how it is read. */
+/** The page's document, for the server that makes it and the page that shows it, and how the page reads it. */
 
 export interface Statement {
   readonly number: number;
@@ -14,6 +14,7 @@ export interface Image {
   readonly label: string;
   readonly words: string;
   readonly prior: boolean;
+  /** Relative address, null once retention removed the picture. */
   readonly source: string | null;
   readonly width: number;
   readonly height: number;
@@ -30,9 +31,11 @@ export interface Ready {
   readonly state: 'ready';
   readonly notice: string;
   readonly stamp: string | null;
+  /** The banner by which a reader sees whose draft this is. */
   readonly patient: { readonly name: string; readonly facts: readonly string[] };
   readonly study: string;
   readonly reasons: readonly string[];
+  /** Studies that the draft was compared with, each with why. */
   readonly priors: readonly string[];
   readonly sections: readonly { readonly title: string; readonly statements: readonly Statement[] }[];
   readonly images: readonly Image[];
@@ -46,12 +49,17 @@ export interface Ready {
   readonly deliveries: readonly Delivery[];
 }
 
+/** What the server sends (launch/page-document.ts makes it). */
+export type PageDocument =
+  | { readonly state: 'queued' }
+  | { readonly state: 'failed'; readonly code: string; readonly message: string }
+  | Ready;
+
 /** `unreachable` with `again` may pass by itself; without, only a new launch helps. */
 export type PageState =
-  | { readonly state: 'loading' | 'queued' }
-  | { readonly state: 'failed'; readonly code: string; readonly message: string }
-  | { readonly state: 'unreachable'; readonly message: string; readonly again: boolean }
-  | Ready;
+  | PageDocument
+  | { readonly state: 'loading' }
+  | { readonly state: 'unreachable'; readonly message: string; readonly again: boolean };
 
 /** The document of this session; what went wrong is a sentence for the reader. */
 export async function readDocument(): Promise<PageState> {

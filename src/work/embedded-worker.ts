@@ -6,7 +6,8 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 const { folder, socketPath } = workerData as { folder: string; socketPath: string }; // set by embedded.ts, same types
 
 const database = await PGlite.create({ dataDir: folder });
-const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 1 });
+// The service holds one connection; the second place is for its successor while a broken one is still closing.
+const server = new PGLiteSocketServer({ db: database, path: socketPath, maxConnections: 2 });
 await server.start();
 parentPort?.postMessage('ready');
 parentPort?.once('message', async () => {

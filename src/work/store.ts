@@ -59,7 +59,7 @@ export async function openStore(location: StoreLocation): Promise<Store> {
   const warnings: string[] = [];
   const closers: (() => Promise<void> | void)[] = [];
   let connection: pg.PoolConfig;
-  let max = 8;
+  let pooling: pg.PoolConfig = { max: 8 };
   if (location.kind === 'embedded') {
     const lock = lockFolder(location.folder);
     closers.unshift(() => lock.release());
@@ -67,12 +67,12 @@ export async function openStore(location: StoreLocation): Promise<Store> {
     closers.unshift(() => embedded.close());
     if (embedded.movedAside !== null) warnings.push(`a half-written store was moved aside to ${embedded.movedAside}`);
     connection = { host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres' };
-    // One session holds all unnamed statements of PGlite: two connections would run each other's.
-    max = 1;
+    // One session holds all unnamed statements of PGlite: two connections would run each other's. It is kept for life.
+    pooling = { max: 1, idleTimeoutMillis: 0 };
   } else {
     connection = { connectionString: location.url };
   }
-  const pool = new pg.Pool({ ...connection, max, connectionTimeoutMillis: 20_000, idle_in_transaction_session_timeout: 30_000 });
+  const pool = new pg.Pool({ ...connection, ...pooling, connectionTimeoutMillis: 20_000, idle_in_transaction_session_timeout: 30_000 });
   // An idle connection that breaks is replaced by the pool; the next statement reports what is wrong.
   pool.on('error', (error) => warnings.push(`store connection lost: ${error.message}`));
   closers.unshift(() => pool.end());
