@@ -114,6 +114,8 @@ export const manifestSchema = z.strictObject({
   processor: processorSchema,
   /** Slices that every image of a prompt is brought to: a multiple of `step`, at most `most`. Absent = the encoder takes flat pictures. */
   depth: z.strictObject({ step: count, most: count }).optional(),
+  /** Pictures as patch rows at a size of their own; edges in pixels, `merge` in patches, `window` in merged units. Absent = one size for all. */
+  patches: z.strictObject({ minPixels: count, maxPixels: count, patch: count, temporal: count, merge: count, window: count }).optional(),
   tokenizer: z.strictObject({ json: fileName, config: fileName }),
   graphs: graphFilesSchema,
   sizes: modelSizesSchema,

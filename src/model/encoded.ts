@@ -10,7 +10,21 @@ export interface EncodedImage {
   readonly black: readonly number[];
   /** Value per channel of the mean null, where it is another than zero. */
   readonly mean?: readonly number[];
+  /** Values of one channel that stand together, after which the next channel's follow; absent = each channel is one plane. */
+  readonly channelRun?: number;
+  /** Decoder rows of this image, where pictures have different numbers of them; absent = the bundle's visualTokens. */
+  readonly rows?: number;
+  /** What the encoder reads beside pixel_values, by the names of its graph. */
+  readonly inputs?: Readonly<Record<string, EncoderInput>>;
 }
+
+export interface EncoderInput {
+  readonly data: Float32Array | BigInt64Array;
+  readonly shape: readonly number[];
+}
+
+/** Position of every row of a prompt on each rotary axis, [axes][rows]; a row after the prompt has the largest + 1, then + 2, on all axes. */
+export type AxisPositions = readonly (readonly number[])[];
 
 /** Slices of one volume as they are stored, any range of numbers: depth x height x width. */
 export interface RawVolume {
@@ -33,6 +47,8 @@ export interface EncodedPrompt {
   readonly images: readonly EncodedImage[];
   /** A token id whose rows in this prompt are all zeros. */
   readonly zeroRowId?: number | undefined;
+  /** Where a row's position is not its index. */
+  readonly positions?: AxisPositions;
   /** The text after templating, placeholders as the authors write them; null where the family splices tensors without any. */
   readonly text: string | null;
   /** Token ids with the authors' placeholder ids, as the authors' processor gives them (parity). */

@@ -160,7 +160,10 @@ async function tensorCells(
     vision: await close('vision', joined(vision)),
     features: await close('features', joinRows(features, hiddenSize).data),
     embeds: await close('embeds', embeds.data),
-    logits: worst([await close('logits', await logitsOf(engine, embeds, golden)), await stepLogits(engine, embeds, tensors, golden)]),
+    logits: worst([
+      await close('logits', await logitsOf(engine, prepared, embeds, golden)),
+      await stepLogits(engine, prepared, embeds, tensors, golden),
+    ]),
   };
 }
 
@@ -175,18 +178,18 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 }
 
 /** Logits at every prompt position, or from `logits_from` on. */
-async function logitsOf(engine: Engine, embeds: Rows, golden: LlavaCase): Promise<Float32Array> {
+async function logitsOf(engine: Engine, { encoded }: Prepared, embeds: Rows, golden: LlavaCase): Promise<Float32Array> {
   const from = golden.logits_from ?? 0;
   const positions = Array.from({ length: embeds.count - from }, (_, i) => from + i);
-  return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions)).logits;
+  return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions, encoded.positions)).logits;
 }
 
 /** One row per generated token, the golden tokens before it. */
-async function stepLogits(engine: Engine, embeds: Rows, tensors: TensorSource, golden: LlavaCase): Promise<Cell> {
+async function stepLogits(engine: Engine, { encoded }: Prepared, embeds: Rows, tensors: TensorSource, golden: LlavaCase): Promise<Cell> {
   if (!tensors.names.includes('step_logits') || !golden.output_ids) return absent;
   const rows = joinRows([embeds, await engine.decoder.embed(golden.output_ids.slice(0, -1))], engine.sizes.hiddenSize);
   const positions = golden.output_ids.map((_, i) => embeds.count - 1 + i);
-  const { logits } = await engine.decoder.step(engine.decoder.emptyCache(), rows, positions);
+  const { logits } = await engine.decoder.step(engine.decoder.emptyCache(), rows, positions, encoded.positions);
   return compareClose(logits, await tensors.readF32('step_logits'), toleranceOf(tensors, 'step_logits', golden));
 }
 

@@ -5,6 +5,7 @@
  * share their common beginning.
  */
 import { WetreadError } from '#domain/errors.ts';
+import type { AxisPositions } from '#model/encoded.ts';
 import type { ModelSizes } from '#model/onnx/sizes.ts';
 import type { OrtRuntime, OrtSession, OrtValue } from './port.ts';
 
@@ -25,9 +26,15 @@ export interface Decoder {
   emptyCache(): Cache;
   /**
    * @param positions rows of this step whose logits are wanted, 0 = the first row of `rows`
+   * @param axes where the prompt's rows stand on each rotary axis, if that is not their index; read by models of several axes only
    * @returns logits [positions, vocab]; empty when no positions were asked for
    */
-  step(cache: Cache, rows: Rows, positions: readonly number[]): Promise<{ readonly cache: Cache; readonly logits: Float32Array }>;
+  step(
+    cache: Cache,
+    rows: Rows,
+    positions: readonly number[],
+    axes?: AxisPositions,
+  ): Promise<{ readonly cache: Cache; readonly logits: Float32Array }>;
   /** Rows of token ids. @throws bundle-invalid for an id outside the table. */
   embed(ids: readonly number[]): Promise<Rows>;
 }
@@ -48,6 +55,15 @@ function layerNames(layers: number): readonly string[] {
   return Array.from({ length: layers }, (_, layer) => [`${layer}.key`, `${layer}.value`]).flat();
 }
 
+/** [count, length]: the prompt's positions, then one more than the largest and on. */
+function positionIds(count: number, length: number, axes: AxisPositions | undefined): number[] {
+  const known = axes?.[0]?.length ?? 0;
+  const next = (axes ?? []).flat().reduce((most, position) => Math.max(most, position + 1), 0);
+  return Array.from({ length: count }, (_, axis) =>
+    Array.from({ length }, (__, index) => axes?.[axis]?.[index] ?? next + index - known),
+  ).flat();
+}
+
 export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder: OrtSession, sizes: ModelSizes): Decoder {
   const names = layerNames(sizes.layers);
   const integers = (values: readonly number[], dims: readonly number[]): OrtValue =>
@@ -61,13 +77,16 @@ export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder:
       const dims = [1, sizes.kvHeads, 0, sizes.headDim];
       return { length: 0, values: Object.fromEntries(names.map((name) => [name, runtime.value(new Float32Array(0), dims)])) };
     },
-    async step(cache, rows, positions) {
+    async step(cache, rows, positions, axes) {
       const length = cache.length + rows.count;
       const feeds: Record<string, OrtValue> = {
         inputs_embeds: runtime.value(rows.data, [1, rows.count, sizes.hiddenSize]),
         attention_mask: runtime.value(new BigInt64Array(length).fill(1n), [1, length]),
         logit_positions: integers(positions, [positions.length]),
       };
+      if (sizes.positionAxes !== undefined) {
+        feeds.position_ids = integers(positionIds(sizes.positionAxes, length, axes), [sizes.positionAxes, length]);
+      }
       for (const [name, value] of Object.entries(cache.values)) feeds[`past_key_values.${name}`] = value;
       const presents = names.map((name) => `present.${name}`);
       const wanted = positions.length > 0;

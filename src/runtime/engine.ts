@@ -71,8 +71,9 @@ function finite(values: Float32Array, what: string): void {
 function nulled(image: EncodedImage, nullImage: NullImage): Float32Array {
   const data = new Float32Array(image.data.length);
   const values = nullImage === 'mean' ? (image.mean ?? []) : image.black;
-  const plane = data.length / values.length;
-  for (const [channel, value] of values.entries()) data.fill(value, channel * plane, (channel + 1) * plane);
+  if (values.length === 0) return data;
+  const run = image.channelRun ?? data.length / values.length;
+  for (let at = 0; at < data.length; at += run) data.fill(values[(at / run) % values.length] ?? 0, at, at + run);
   return data;
 }
 
@@ -86,7 +87,9 @@ async function look(
   const image = prepared.encoded.images[prepared.places[place] ?? -1];
   if (image === undefined) throw new WetreadError('internal', `image place ${place} of the prompt has no picture`);
   const data = shown === 'image' ? image.data : nulled(image, shown);
-  const out = await vision.run({ pixel_values: runtime.value(data, image.shape) }, ['vision', 'features']);
+  const feeds = { pixel_values: runtime.value(data, image.shape) };
+  const others = Object.entries(image.inputs ?? {}).map(([name, input]) => [name, runtime.value(input.data, input.shape)]);
+  const out = await vision.run({ ...feeds, ...Object.fromEntries(others) }, ['vision', 'features']);
   if (out.features === undefined || out.vision === undefined) throw new WetreadError('internal', 'the encoder gave no features');
   const features = out.features.read();
   finite(features, `features of image ${place + 1}`);
@@ -112,7 +115,8 @@ async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: numb
     }
   }
   const { sizes } = decoder;
-  const rows = texts.reduce((sum, ids) => sum + ids.length, 0) + places.length * sizes.visualTokens;
+  const visual = places.reduce((sum, place) => sum + (encoded.images[place]?.rows ?? sizes.visualTokens), 0);
+  const rows = texts.reduce((sum, ids) => sum + ids.length, 0) + visual;
   if (rows === 0) throw new WetreadError('request-malformed', 'the prompt is empty');
   if (rows + newTokens > sizes.contextTokens) {
     throw new WetreadError(
@@ -155,8 +159,9 @@ class LoadedEngine implements Engine {
     const known = prepared.features.get(key);
     if (known !== undefined) return known;
     const { features } = await this.look(prepared, place, shown);
-    if (features.count !== this.sizes.visualTokens) {
-      throw new WetreadError('bundle-invalid', `an image gave ${features.count} rows, bundle.json says ${this.sizes.visualTokens}`);
+    const expected = prepared.encoded.images[prepared.places[place] ?? -1]?.rows ?? this.sizes.visualTokens;
+    if (features.count !== expected) {
+      throw new WetreadError('bundle-invalid', `an image gave ${features.count} rows, ${expected} expected`);
     }
     prepared.features.set(key, features);
     return features;
@@ -177,7 +182,7 @@ class LoadedEngine implements Engine {
       const count = index === choices.length - 1 ? piece.count - 1 : piece.count;
       const before = prepared.path.at(-1)?.cache ?? this.decoder.emptyCache();
       const rows = { data: piece.data.slice(0, count * hiddenSize), count };
-      const cache = count === 0 ? before : (await this.decoder.step(before, rows, [])).cache;
+      const cache = count === 0 ? before : (await this.decoder.step(before, rows, [], prepared.encoded.positions)).cache;
       prepared.path.push({ shown: choices[index] ?? null, cache });
     }
     const cache = prepared.path.at(-1)?.cache;
@@ -208,7 +213,7 @@ class LoadedEngine implements Engine {
       prepared.places.map(() => 'image'),
     );
     while (tokens.length < options.maxNewTokens) {
-      const step = await this.decoder.step(cache, last, [0]);
+      const step = await this.decoder.step(cache, last, [0], prepared.encoded.positions);
       cache = step.cache;
       if (tokens.length === 0) finite(step.logits, 'logits of the first new token');
       const id = bestId(step.logits, 0, vocabSize, limit, tokens.length < options.minNewTokens ? barred : none);
@@ -239,7 +244,7 @@ class LoadedEngine implements Engine {
       keep.map((kept) => (kept ? 'image' : nullImage)),
     );
     const rows = joinRows([last, await this.decoder.embed(tokens.slice(0, -1))], this.sizes.hiddenSize);
-    const { logits } = await this.decoder.step(cache, rows, [...tokens.keys()]);
+    const { logits } = await this.decoder.step(cache, rows, [...tokens.keys()], prepared.encoded.positions);
     return tokens.map((id, row) => logProbability(logits, row, this.sizes.vocabSize, id));
   }
 

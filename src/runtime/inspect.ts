@@ -25,11 +25,11 @@ export async function inspect(engine: Engine, prepared: Prepared, answer: readon
     return image === undefined ? [text] : [image, text];
   });
   const embeds = joinRows(pieces, sizes.hiddenSize);
-  const prompt = await decoder.step(decoder.emptyCache(), embeds, [...Array(embeds.count).keys()]);
+  const prompt = await decoder.step(decoder.emptyCache(), embeds, [...Array(embeds.count).keys()], prepared.encoded.positions);
   const steps: Float32Array[] = [prompt.logits.slice(-sizes.vocabSize)];
   let { cache } = prompt;
   for (const id of answer.slice(0, -1)) {
-    const step = await decoder.step(cache, await decoder.embed([id]), [0]);
+    const step = await decoder.step(cache, await decoder.embed([id]), [0], prepared.encoded.positions);
     cache = step.cache;
     steps.push(step.logits);
   }

@@ -10,7 +10,7 @@ export interface FamilyOptions {
 
 export type FamilyPart = Pick<
   Manifest,
-  'limits' | 'tasks' | 'generation' | 'prompt' | 'processor' | 'depth' | 'tokenizer' | 'graphs' | 'sizes'
+  'limits' | 'tasks' | 'generation' | 'prompt' | 'processor' | 'depth' | 'patches' | 'tokenizer' | 'graphs' | 'sizes'
 >;
 
 /** What the authors publish about use and terms; the importer's own metadata wins key by key. */

@@ -20,6 +20,8 @@ export interface DecoderArchitecture {
   /** Rows of the rotary table: the longest prompt and answer together. */
   readonly maxPositions: number;
   readonly rotary: Rotary;
+  /** Rotary frequencies that each axis of position_ids turns, in order, headDim / 2 in sum; absent = one axis, the row's index. */
+  readonly positionSections?: readonly number[];
   /** One per layer: positions that a position sees, itself included; null = all before it. */
   readonly windows: readonly (number | null)[];
   readonly bias: { readonly qkv: boolean; readonly out: boolean; readonly mlp: boolean };
@@ -94,12 +96,27 @@ function shared(graph: Graph, a: DecoderArchitecture): void {
   graph.op('Shape', ['attention_mask'], 'mask_shape');
   graph.op('Gather', ['mask_shape', 'index1'], 'total_i64', { axis: { int: 0 } });
   graph.op('Cast', ['total_i64'], 'total_sequence_length', { to: { int: INT32 } });
+  const rows = positionRows(graph, a, width / 2);
   for (const part of ['cos', 'sin'] as const) {
-    graph.weight(`${part}_cache`, [a.maxPositions, width / 2], {
+    const table = graph.weight(rows === null ? `${part}_cache` : `${part}_table`, [a.maxPositions, width / 2], {
       kind: 'computed',
       values: () => rotaryTable(part, a.maxPositions, a.headDim, width, a.rotary),
     });
+    if (rows !== null) graph.op('GatherElements', [table, rows], `${part}_cache`, { axis: { int: 0 } });
   }
+}
+
+/**
+ * Row of the rotary table for each sequence index and frequency, [total, frequencies]: the attention kernel takes row i for index i, so with
+ * several axes the tables are put together anew in each call. null = row i of the whole table. Frequencies of widened heads take any axis.
+ */
+function positionRows(graph: Graph, a: DecoderArchitecture, frequencies: number): string | null {
+  if (a.positionSections === undefined) return null;
+  const axes = a.positionSections.flatMap((count, axis) => new Array<number>(count).fill(axis));
+  graph.input('position_ids', 'i64', [a.positionSections.length, 'total_sequence_length']);
+  graph.integers('position_axes', [...axes, ...new Array<number>(frequencies - axes.length).fill(0)]);
+  graph.op('Gather', ['position_ids', 'position_axes'], 'position_columns', { axis: { int: 0 } });
+  return graph.op('Transpose', ['position_columns'], 'position_rows', { perm: { ints: [1, 0] } });
 }
 
 /** Attention of one layer; x is normed. Declares the layer's past and present. */
@@ -191,7 +208,8 @@ function head(graph: Graph, a: DecoderArchitecture, input: string): void {
 
 /**
  * inputs_embeds [batch, sequence, hidden], attention_mask i64 [batch, past + sequence], past_key_values.N.key/.value
- * [batch, kvHeads, past, headDim], logit_positions i64 [count] (rows of this call's sequence) -> logits [batch, count, vocab],
+ * [batch, kvHeads, past, headDim], logit_positions i64 [count] (rows of this call's sequence), with positionSections also position_ids i64
+ * [axes, past + sequence] (the same for the whole batch) -> logits [batch, count, vocab],
  * present.N.key/.value [batch, kvHeads, past + sequence, headDim].
  */
 export function decoderGraph(a: DecoderArchitecture): Graph {

@@ -25,6 +25,8 @@ export const modelSizesSchema = z.strictObject({
   contextTokens: count,
   /** Decoder rows per image. */
   visualTokens: count,
+  /** Axes of the decoder's input position_ids; absent = a row's position is its index, and there is no such input. */
+  positionAxes: count.optional(),
   needs: z.array(z.enum(abilities)),
 });
 

@@ -40,6 +40,8 @@ const kinds: Record<string, Partial<DecoderArchitecture>> = {
   'linear scaling': { rotary: { theta: 500, scaling: { type: 'linear', factor: 3 } } },
   'llama3 scaling': { rotary: { theta: 500, scaling: llama3 } },
   'one layer': { windows: [null] },
+  'three axes of positions': { positionSections: [2, 3, 3] },
+  'two axes of positions, heads widened': { headDim: 6, positionSections: [1, 2] },
 };
 
 /** Numbers that depend on name and place only; matrices are scaled so that rows keep their size. */
@@ -83,18 +85,27 @@ test.each(Object.keys(kinds))('%s: logits equal plain arithmetic, at once and in
     vocabSize: a.vocabSize,
     contextTokens: a.maxPositions,
     visualTokens: 1,
+    ...(a.positionSections === undefined ? {} : { positionAxes: a.positionSections.length }),
     needs: [],
   };
   const decoder = openDecoder(runtime, sessions.embedding, sessions.decoder, sizes);
   const ids = Array.from({ length: 20 }, (_, i) => (i * 7) % a.vocabSize);
   const rows = await decoder.embed(ids);
+  // Three rows, a picture of 3 x 2, and what follows it, where the axes are present: the last rows are counted on.
+  const axes = [
+    [0, 1, 2, 3, 3, 3, 3, 3, 3, 6, 7],
+    [0, 1, 2, 3, 3, 4, 4, 5, 5, 6, 7],
+    [0, 1, 2, 3, 4, 3, 4, 3, 4, 6, 7],
+  ].slice(0, a.positionSections?.length ?? 0);
+  const allPositions = axes.map((positions) => ids.map((_, row) => positions[row] ?? row - 3));
   const expected = plainDecoder(
     a,
     tensors,
     ids.map((_, row) => [...rows.data.slice(row * a.hiddenSize, (row + 1) * a.hiddenSize)]),
+    allPositions,
   ).flat();
   const off = (found: ArrayLike<number>): number => Math.max(...expected.map((value, i) => Math.abs(value - (found[i] ?? Number.NaN))));
-  const whole = await decoder.step(decoder.emptyCache(), rows, [...ids.keys()]);
+  const whole = await decoder.step(decoder.emptyCache(), rows, [...ids.keys()], axes);
   expect(off(whole.logits)).toBeLessThan(1e-4);
   let cache = decoder.emptyCache();
   const pieces: number[] = [];
@@ -104,7 +115,7 @@ test.each(Object.keys(kinds))('%s: logits equal plain arithmetic, at once and in
     [8, 20],
   ] as const) {
     const data = rows.data.slice(from * a.hiddenSize, to * a.hiddenSize);
-    const step = await decoder.step(cache, { data, count: to - from }, [...Array(to - from).keys()]);
+    const step = await decoder.step(cache, { data, count: to - from }, [...Array(to - from).keys()], axes);
     cache = step.cache;
     pieces.push(...step.logits);
   }

@@ -21,21 +21,30 @@ function normed(tensors: Tensors, name: string, x: Row, epsilon: number): Row {
 
 const sum = (a: Row, b: Row): Row => a.map((value, i) => value + (b[i] ?? 0));
 
-function turned(x: Row, position: number, frequencies: Float32Array): Row {
+/** @param positions the row's own, for each frequency */
+function turned(x: Row, positions: Row, frequencies: Float32Array): Row {
   const half = frequencies.length;
   return x.map((value, d) => {
-    const angle = position * (frequencies[d % half] ?? 0);
+    const angle = (positions[d % half] ?? 0) * (frequencies[d % half] ?? 0);
     const pair = x[d < half ? d + half : d - half] ?? 0;
     return value * Math.cos(angle) + (d < half ? -pair : pair) * Math.sin(angle);
   });
 }
 
-function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows: readonly Row[]): readonly Row[] {
+/** Position of each row for each frequency: its index, or that of the axis whose frequency it is. */
+function positionsOf(a: DecoderArchitecture, rows: number, axes: readonly Row[]): Row[] {
+  const axisOf = (a.positionSections ?? [a.headDim / 2]).flatMap((count, axis) => new Array<number>(count).fill(axis));
+  return Array.from({ length: rows }, (_, row) => axisOf.map((axis) => axes[axis]?.[row] ?? row));
+}
+
+function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows: readonly Row[], axes: readonly Row[]): readonly Row[] {
   const at = `decoder.layers.${layer}.self_attn`;
   const frequencies = rotaryFrequencies(a.headDim, a.rotary);
   const heads = (x: Row, count: number): Row[] => Array.from({ length: count }, (_, h) => x.slice(h * a.headDim, (h + 1) * a.headDim));
-  const queries = rows.map((x, p) => heads(linear(tensors, `${at}.q_proj`, x, a.bias.qkv), a.heads).map((q) => turned(q, p, frequencies)));
-  const keys = rows.map((x, p) => heads(linear(tensors, `${at}.k_proj`, x, a.bias.qkv), a.kvHeads).map((k) => turned(k, p, frequencies)));
+  const positions = positionsOf(a, rows.length, axes);
+  const turn = (x: Row, row: number): Row => turned(x, positions[row] ?? [], frequencies);
+  const queries = rows.map((x, p) => heads(linear(tensors, `${at}.q_proj`, x, a.bias.qkv), a.heads).map((q) => turn(q, p)));
+  const keys = rows.map((x, p) => heads(linear(tensors, `${at}.k_proj`, x, a.bias.qkv), a.kvHeads).map((k) => turn(k, p)));
   const values = rows.map((x) => heads(linear(tensors, `${at}.v_proj`, x, a.bias.qkv), a.kvHeads));
   const window = a.windows[layer] ?? Number.POSITIVE_INFINITY;
   return rows.map((_, row) => {
@@ -55,8 +64,8 @@ function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows
   });
 }
 
-/** Logits of every row: rows [count][hidden] -> [count][vocab]. */
-export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: readonly Row[]): readonly Row[] {
+/** Logits of every row: rows [count][hidden] -> [count][vocab]. `axes`: positions on each axis, where they are not the index. */
+export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: readonly Row[], axes: readonly Row[] = []): readonly Row[] {
   let x = rows;
   for (const layer of a.windows.keys()) {
     const at = `decoder.layers.${layer}`;
@@ -65,6 +74,7 @@ export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: rea
       tensors,
       layer,
       x.map((row) => normed(tensors, `${at}.input_layernorm`, row, a.normEpsilon)),
+      axes,
     );
     x = x.map((row, i) => sum(row, attended[i] ?? []));
     x = x.map((row) => {
