@@ -12,7 +12,7 @@ function litImages(page: Ready): ReadonlySet<number> {
   return new Set(statement?.images.map(({ number }) => number));
 }
 
-/** Links to the images; a share is shown where there are several to compare. */
+/** Links to the images; a share is shown where there are several to compare, as a ratio: a percentage would be read as a probability. */
 function chips(statement: Statement): ComponentChildren {
   const several = statement.images.length > 1;
   return statement.images.map(({ number, share }) => [
@@ -21,7 +21,7 @@ function chips(statement: Statement): ComponentChildren {
       'a',
       { class: 'chip', href: `#image-${number}`, key: number },
       `image ${number}`,
-      several && share !== null ? h('span', { class: 'share' }, ` ${Math.round(share * 100)} %`) : null,
+      several && share !== null ? h('span', { class: 'share' }, ` share ${share.toFixed(2)}`) : null,
     ),
   ]);
 }

@@ -52,7 +52,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
     );
     const shown = (number: number) => page.textContent(`#statement-${number} .dependence`);
     expect(await shown(1)).toBe('depends on image 1');
-    expect(await shown(2)).toBe('depends on image 1 61 % image 2 39 %');
+    expect(await shown(2)).toBe('depends on image 1 share 0.61 image 2 share 0.39');
     expect(await shown(3)).toBe('depends on no image');
     expect(await shown(4)).toBe('cannot be tested by removal');
     await expect.poll(() => page.evaluate('[...document.images].map((image) => image.naturalWidth)'), soon).toEqual([512, 512]);
