@@ -1,10 +1,10 @@
 """Trains phantom-cxr on synthetic films and writes a checkpoint in the HF form of llava. Python, torch (CPU), tokenizers, pillow.
 
     node src/main.ts phantom export --count 20000 --seed train --size 256 --out DATA/train
-    python3 models/phantom-cxr/train.py --data DATA/train --out checkpoint
+    python3 models/phantom-cxr/train.py --data DATA/train --out models/phantom-cxr/checkpoint --state STATE
 
-First the tower alone learns to see (places, presence, sizes), then tower and decoder learn to write. The run is limited by time, not steps:
-the rate follows a cosine over the minutes given.
+First the tower alone learns to see, then the decoder learns to write on the resting tower, then both together. The run is limited by time,
+not by steps: the rate follows a cosine over the minutes given. `--resume` goes on from `--state`. Figures: node src/main.ts evaluate.
 """
 import argparse
 import json
@@ -107,30 +107,6 @@ def export(model, config, tokenizer, folder):
             file.write("\n")
 
 
-@torch.no_grad()
-def write_reports(model, batches, studies, limit=140, swap=None, null=None):
-    """Greedy answers. `swap[i]` = the study whose films are shown instead; `null` = 'black' or 'mean' for every film."""
-    shards, out = batches.shards, []
-    for i, study in enumerate(studies):
-        r = random.Random(study["seed"])
-        pieces, order = prompt_pieces(r, study["prior"])
-        shown = study if swap is None else swap[i]
-        at = [shown["film"] + (1 if w == "prior" and shown["prior"] else 0) for w in order]
-        pixels = batches.pixels([null or shards.films[a] for a in at])
-        x = model.embed(torch.tensor([batches.prompt_ids(pieces)]), model.hidden(pixels))
-        pasts, start, tokens = [[] for _ in model.language_model.model.layers], 0, []
-        while len(tokens) < limit:
-            y = model.language_model.model(x, start, pasts)
-            start += x.shape[1]
-            token = model.logits(y[0, -1]).argmax().item()
-            if token == batches.eos:
-                break
-            tokens.append(token)
-            x = model.language_model.model.embed_tokens(torch.tensor([[token]]))
-        out.append(batches.tokenizer.decode(tokens))
-    return out
-
-
 class Clock:
     def __init__(self, minutes, peak, warm=0.04, end=0.02):
         self.start, self.seconds, self.peak, self.warm, self.end = time.time(), minutes * 60, peak, warm, end
@@ -198,7 +174,8 @@ def write(args, model, teacher, batches, r, save):
         loss = text + args.bind * bound + args.gather * gathered + (0 if frozen else args.teacher * teacher.loss(hidden, places, present, extents))
         step(optimizer, loss, modules, clock.rate())
         if number % 40 < 2:
-            print(f"write {number} text {text.item():.3f} bound {bound.item():.3f} gathered {gathered.item():.3f} loss {loss.item():.3f} all right {teacher.right(hidden, present):.2f} "
+            print(f"write {number} text {text.item():.3f} bound {bound.item():.3f} gathered {gathered.item():.3f} "
+                  f"loss {loss.item():.3f} all right {teacher.right(hidden, present):.2f} "
                   f"steps/s {(number + 1) / (time.time() - began):.2f} share {clock.share():.2f}", flush=True)
             batches.shards.refresh()
         if time.time() - saved > args.save * 60:
@@ -214,9 +191,9 @@ def main():
     parser.add_argument("--state", required=True, help="file that keeps the run's state between stages")
     parser.add_argument("--see", type=float, default=15, help="minutes of the first stage")
     parser.add_argument("--see-rate", type=float, default=1e-3)
-    parser.add_argument("--write", type=float, default=50, help="minutes of the second stage")
+    parser.add_argument("--write", type=float, default=80, help="minutes of the second stage")
     parser.add_argument("--write-rate", type=float, default=8e-4)
-    parser.add_argument("--frozen", type=float, default=0.5, help="share of the second stage in which the tower rests")
+    parser.add_argument("--frozen", type=float, default=0.2, help="share of the second stage in which the tower rests")
     parser.add_argument("--teacher", type=float, default=0.3)
     parser.add_argument("--bind", type=float, default=0.3)
     parser.add_argument("--gather", type=float, default=0.5)
