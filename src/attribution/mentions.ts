@@ -98,11 +98,14 @@ export function mentionsOf(sentence: string): readonly Mention[] {
 
 const plainlyNormal = /\b(?:normal|unremarkable|clear|intact|within normal limits|negative|no|not|without|free of|none|nor)\b/i;
 
+const aboutThePrior = /\b(?:priors?|previous|comparisons?|earlier)\b/i;
+
 /**
  * True for a sentence that only says what is not there or that all is well: likely under a null image too, so removal cannot test it.
+ * "No prior film was given." denies no finding: it depends on no image, and that can be seen.
  */
 export function isNegative(sentence: string): boolean {
   const mentions = mentionsOf(sentence);
   if (mentions.some(({ polarity }) => polarity === 'present')) return false;
-  return mentions.length > 0 || plainlyNormal.test(sentence);
+  return mentions.length > 0 || (plainlyNormal.test(sentence) && !aboutThePrior.test(sentence));
 }

@@ -167,12 +167,14 @@ describe('mentions', () => {
       { finding: 'effusion', polarity: 'present', side: 'left', site: null },
     ]);
   });
-  test.each(['No effusion.', 'Lungs are clear.', 'Heart size is normal.', 'Unremarkable.', 'No prior film was given.'])(
-    '%s only says what is not',
-    (text) => expect(isNegative(text)).toBe(true),
+  test.each(['No effusion.', 'Lungs are clear.', 'Heart size is normal.', 'Unremarkable.'])('%s only says what is not', (text) =>
+    expect(isNegative(text)).toBe(true),
   );
-  test.each(['Left effusion.', 'No effusion, but a left nodule.', 'Please correlate.', 'The nodule is unchanged.'])(
-    '%s says more',
-    (text) => expect(isNegative(text)).toBe(false),
-  );
+  test.each([
+    'Left effusion.',
+    'No effusion, but a left nodule.',
+    'Please correlate.',
+    'The nodule is unchanged.',
+    'No prior film was given.',
+  ])('%s says more', (text) => expect(isNegative(text)).toBe(false));
 });
