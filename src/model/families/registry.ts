@@ -12,6 +12,9 @@ import type { FamilyImport, FamilyOptions } from './import.ts';
 import { llavaForm } from './llava/architecture.ts';
 import { encodeLlava } from './llava/encode.ts';
 import { importLlava } from './llava/import.ts';
+import { isQwen } from './qwen2_5_vl/architecture.ts';
+import { importQwen } from './qwen2_5_vl/import.ts';
+import { encodeQwen } from './qwen2_5_vl/prompt.ts';
 import { isRadfm, languageFolder } from './radfm/architecture.ts';
 import { importRadfm } from './radfm/import.ts';
 import { encodeRadfm } from './radfm/prompt.ts';
@@ -45,6 +48,7 @@ export const families: readonly Family[] = [
     encode: encodeRadfm,
     encodeVolumes: encodeRadfm,
   },
+  { name: 'qwen2_5_vl', detect: isQwen, import: importQwen, encode: encodeQwen },
   { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
 ];
 

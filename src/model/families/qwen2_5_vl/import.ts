@@ -1,0 +1,142 @@
+/**
+ * Import of a Qwen2.5-VL checkpoint, one Hugging Face folder: every check on config, tensors, tokenizer and processor comes before the first
+ * write. The processor's largest picture decides how many rows one may take: `imageSize` of the importer lowers it.
+ */
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { WetreadError } from '#domain/errors.ts';
+import type { Manifest } from '../../bundle-manifest.ts';
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import { readJson } from '../../json.ts';
+import type { Metadata } from '../../metadata.ts';
+import type { Progress } from '../../onnx/files.ts';
+import { writeGraphs } from '../../onnx/files.ts';
+import { type PatchProcessor, readPatchProcessor } from '../../preprocess/smart-resize.ts';
+import { readTokenizerFiles } from '../../tokenizer/files.ts';
+import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import type { FamilyImport, FamilyOptions } from '../import.ts';
+import { type QwenArchitecture, qwenGraphFiles, qwenGraphs, qwenSizes, readArchitecture } from './architecture.ts';
+import { marks, templateNamed, turnEnd } from './prompt.ts';
+import { mostImages, published, tasks } from './tasks.ts';
+import { headName, resolvedReader } from './weights.ts';
+
+const topSchema = z.looseObject({
+  eos_token_id: endIdSchema,
+  text_config: z.looseObject({ eos_token_id: endIdSchema }).nullish(),
+});
+const generationSchema = z.looseObject({ repetition_penalty: z.number().nullish() });
+
+/** Steps that a config may switch off or change, and that are always done here. */
+const fixedStepsSchema = z.looseObject({
+  do_resize: z.literal(true).nullish(),
+  do_rescale: z.literal(true).nullish(),
+  do_normalize: z.literal(true).nullish(),
+  resample: z.literal(3).nullish(),
+});
+
+/** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
+export async function importQwen(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+  const { metadata } = options;
+  const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
+  const source = await openCheckpoint(from);
+  try {
+    const architecture = readArchitecture(top, source.names.includes(headName));
+    const read = resolvedReader(architecture, source);
+    const files = await readTokenizerFiles(from);
+    const tokenizer = openTokenizer(files.json, files.config);
+    checkVocabulary(tokenizer, architecture.decoder.vocabSize);
+    const image = checkMarks(architecture, tokenizer);
+    const template = templateNamed(metadata.template ?? 'chatml');
+    const processor = checkedProcessor(architecture, await processorConfig([from], null), metadata.imageSize);
+    const visualTokens = Math.floor(processor.maxPixels / (processor.patch * processor.merge) ** 2);
+    const sizes = qwenSizes(architecture, visualTokens);
+    const limits = limitsOf(metadata.limits ?? {}, sizes.contextTokens, visualTokens);
+    const ends = await endIds(from, top.eos_token_id ?? top.text_config?.eos_token_id, tokenizer, files);
+    const { values, ...patches } = processor;
+    const manifest = {
+      limits,
+      tasks: { ...tasks, ...metadata.tasks },
+      generation: { stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])], minNewTokens: 0 },
+      prompt: { template, placeholder: { rule: 'expand', text: marks.image, id: image } },
+      processor: { pad: false, resize: null, filter: 'bicubic', crop: null, ...values },
+      patches: { ...patches, window: architecture.windowUnits },
+      tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
+      graphs: qwenGraphFiles,
+      sizes: { ...sizes, contextTokens: limits.contextTokens },
+    } satisfies FamilyImport['manifest'];
+    const notes = [
+      `Template ${template.name}; tokenizer from ${files.source}.`,
+      `A picture keeps its size and takes up to ${visualTokens} rows; imageSize sets another limit than that of preprocessor_config.json.`,
+      ...(await penaltyNote(from)),
+    ];
+    await writeGraphs(to, qwenGraphFiles.data, qwenGraphs(architecture), read, progress);
+    await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
+    await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
+    return { manifest, published, notes };
+  } finally {
+    await source.close();
+  }
+}
+
+function idOf(tokenizer: Tokenizer, token: string): number {
+  const id = tokenizer.idOf(token);
+  if (id !== null) return id;
+  throw new WetreadError('tokenizer-unsupported', `the tokenizer has no ${token}, which every prompt of qwen2_5_vl needs`);
+}
+
+/** The id of the image's mark. @throws tokenizer-unsupported where config and tokenizer call another token by one of the three ids */
+function checkMarks({ tokens }: QwenArchitecture, tokenizer: Tokenizer): number {
+  for (const [key, configured] of Object.entries(tokens)) {
+    const mark = key === 'image' ? marks.image : key === 'start' ? marks.start : marks.end;
+    const found = idOf(tokenizer, mark);
+    if (found !== configured) {
+      throw new WetreadError(
+        'tokenizer-unsupported',
+        `config.json says that ${mark} has the id ${configured}, the tokenizer says ${found}`,
+      );
+    }
+  }
+  return tokens.image;
+}
+
+/** The processor's steps must give the tower's patches. @param side the importer's: a picture is at most side x side in area */
+function checkedProcessor({ vision }: QwenArchitecture, config: unknown, side: number | undefined): PatchProcessor {
+  const fixed = fixedStepsSchema.safeParse(config);
+  if (!fixed.success) throw new WetreadError('architecture-unsupported', `preprocessor_config.json: ${z.prettifyError(fixed.error)}`);
+  const read = readPatchProcessor(config);
+  for (const key of ['patch', 'merge', 'temporal'] as const) {
+    if (read[key] === vision[key]) continue;
+    throw new WetreadError('architecture-unsupported', `${key}: the image processor says ${read[key]}, the vision tower ${vision[key]}`);
+  }
+  const processor = { ...read, maxPixels: Math.min(read.maxPixels, side === undefined ? read.maxPixels : side ** 2) };
+  const least = Math.max(processor.minPixels, (processor.patch * processor.merge) ** 2);
+  if (processor.maxPixels >= least) return processor;
+  throw new WetreadError(
+    'architecture-unsupported',
+    `pictures of at most ${processor.maxPixels} pixels are asked for; the image processor makes none of fewer than ${least}`,
+  );
+}
+
+/** Limits that are not given: as many of the largest pictures as fit, at most those of the authors' kit. */
+function limitsOf(given: NonNullable<Metadata['limits']>, context: number, visualTokens: number): Manifest['limits'] {
+  const contextTokens = Math.min(given.contextTokens ?? context, context);
+  const fitting = Math.floor((contextTokens - 1) / visualTokens);
+  return {
+    maxImages: given.maxImages ?? Math.max(1, Math.min(mostImages, fitting)),
+    contextTokens,
+    maxNewTokens: given.maxNewTokens ?? 1024,
+  };
+}
+
+async function penaltyNote(from: string): Promise<string[]> {
+  const path = join(from, 'generation_config.json');
+  if (!existsSync(path)) return [];
+  const { repetition_penalty: penalty } = await readJson(path, generationSchema, 'architecture-unsupported');
+  if (!penalty || penalty === 1) return [];
+  return [
+    `generation_config.json asks for a repetition penalty of ${penalty}; answers are greedy without one, as in the authors' evaluation.`,
+  ];
+}

@@ -1,0 +1,77 @@
+/**
+ * The authors' tensor names in ours, in the spelling of published files (`visual.`, `model.`) or of newer saves (`model.visual.`,
+ * `model.language_model.`), and the check of all names and shapes before anything is written.
+ */
+import { WetreadError } from '#domain/errors.ts';
+import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { type QwenArchitecture, qwenGraphs } from './architecture.ts';
+
+/** [our prefix, spellings of it]: the first that some tensor has is the checkpoint's, the last the published one. */
+const prefixes: readonly (readonly [string, readonly string[]])[] = [
+  ['vision.', ['model.visual.', 'visual.']],
+  ['decoder.', ['model.language_model.', 'model.']],
+  ['head.', ['lm_head.']],
+];
+
+export const headName = 'lm_head.weight';
+
+/** Name of the checkpoint's tensor for one of our names. */
+function spelling(names: readonly string[]): (ours: string) => string {
+  const found = prefixes.map(([own, theirs]) => {
+    const used = theirs.find((prefix) => names.some((name) => name.startsWith(prefix))) ?? theirs.at(-1) ?? '';
+    return [own, used] as const;
+  });
+  return (ours) => {
+    const [own, theirs] = found.find(([prefix]) => ours.startsWith(prefix)) ?? ['', ''];
+    return theirs + ours.slice(own.length);
+  };
+}
+
+/** The authors' names by ours, with the shapes that they must have. */
+interface Need {
+  readonly theirs: string;
+  readonly shape: readonly number[];
+}
+
+function needsOf(a: QwenArchitecture, names: readonly string[]): ReadonlyMap<string, Need> {
+  const { vision } = a;
+  const spell = spelling(names);
+  const needs = new Map<string, Need>();
+  for (const { graph } of qwenGraphs(a)) {
+    for (const { recipe } of graph.weights) {
+      if (recipe.kind === 'computed') continue;
+      for (const { name, shape } of recipe.tensors) {
+        // A convolution whose stride is its kernel: on patch rows it is a matrix, and its values lie in the same order.
+        const isPatch = name === 'vision.patch_embed.proj.weight';
+        const kernel = [vision.hiddenSize, 3, vision.temporal, vision.patch, vision.patch];
+        needs.set(name, { theirs: spell(name), shape: isPatch ? kernel : shape });
+      }
+    }
+  }
+  return needs;
+}
+
+/**
+ * Values by our name, once every name and shape was found to fit.
+ * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
+ */
+export function resolvedReader(a: QwenArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
+  const needs = needsOf(a, source.names);
+  const there = new Set(source.names);
+  const wanted = new Set([...needs.values()].map((need) => need.theirs));
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  for (const { theirs, shape } of needs.values()) {
+    const found = there.has(theirs) ? source.info(theirs).shape : null;
+    if (found === null) missing.push(`${theirs} [${shape.join(', ')}]`);
+    else if (found.join() !== shape.join()) misshapen.push(`${theirs} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
+  }
+  const mayBeIgnored = (name: string) => /\.rotary_(pos_)?emb\.inv_freq$/.test(name) || (a.decoder.tiedHead && name === headName);
+  refuseMisfit({ missing, misshapen, extra: source.names.filter((name) => !wanted.has(name) && !mayBeIgnored(name)) });
+  return async (ours) => {
+    const need = needs.get(ours);
+    if (need === undefined) throw new WetreadError('checkpoint-tensors', `${ours} was not resolved`);
+    return await source.readF32(need.theirs);
+  };
+}
