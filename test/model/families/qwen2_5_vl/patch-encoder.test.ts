@@ -15,15 +15,15 @@ const mean = [0.5, 0.4, 0.3] as [number, number, number];
 const values = { scale: 1 / 255, mean, std: [0.2, 0.25, 0.5] as [number, number, number] };
 const processor = { minPixels: 16, maxPixels: 10_000, patch: 2, temporal: 2, merge: 2, values };
 
-/** 5 x 3 units of 4 x 4 pixels; `bright` is the column from which on it is white. */
-function picture(bright: number) {
+/** 5 x 3 units of 4 x 4 pixels; columns from `bright` up to `end` are white. */
+function picture(bright: number, end = 20) {
   const [width, height] = [20, 12];
-  const pixels = Uint8Array.from({ length: width * height }, (_, i) => (i % width >= bright ? 255 : (i * 7) % 200));
+  const pixels = Uint8Array.from({ length: width * height }, (_, i) => (i % width >= bright && i % width < end ? 255 : (i * 7) % 200));
   return { width, height, channels: 1, pixels } as const;
 }
 
 /** Rows of the last block [patches][hidden]. */
-async function rows(blocks: PatchEncoder['blocks'], plan: PicturePlan, bright: number): Promise<number[][]> {
+async function rows(blocks: PatchEncoder['blocks'], plan: PicturePlan, bright: number, end = 20): Promise<number[][]> {
   const own = mkdtempSync(join(folder, 'tower-'));
   const graph = patchEncoderGraph({ ...base, blocks });
   const sizes = new Map<string, number>();
@@ -38,7 +38,7 @@ async function rows(blocks: PatchEncoder['blocks'], plan: PicturePlan, bright: n
   const weight = (name: string) => Float32Array.from({ length: sizes.get(name) ?? 0 }, (_, i) => Math.sin(name.length + i * 1.7) / 2);
   await writeGraphs(own, 'weights.data', [{ file: 'vision.onnx', graph }], (name) => Promise.resolve(weight(name)));
   const session = await runtime.load(join(own, 'vision.onnx'));
-  const encoded = encodePicture(picture(bright), plan);
+  const encoded = encodePicture(picture(bright, end), plan);
   const inputs = Object.entries(encoded.inputs ?? {}).map(([name, input]) => [name, runtime.value(input.data, input.shape)]);
   const feeds = { pixel_values: runtime.value(encoded.data, encoded.shape), ...Object.fromEntries(inputs) };
   const out = await session.run(feeds, ['vision', 'features']);
@@ -64,11 +64,14 @@ test('what is outside a window changes nothing in it, and something where a bloc
   const [before, after] = [await rows(['window', 'window'], plan, 20), await rows(['window', 'window'], plan, 16)];
   expect(kept(after)).toEqual(kept(before));
   expect(off(changed(after), changed(before))).toBeGreaterThan(0.01);
+  // The smaller windows at the edges are filled up with the first patch, which must have no weight there.
+  const first = await rows(['window', 'window'], plan, 0, 4);
+  expect(off(changed(first), changed(before))).toBe(0);
   const [wide, wideAfter] = [await rows(['window', 'picture'], plan, 20), await rows(['window', 'picture'], plan, 16)];
   expect(off(kept(wideAfter), kept(wide))).toBeGreaterThan(1e-4);
 });
 
-test('smaller windows at the edges are filled up, and what fills them has no weight', () => {
+test('smaller windows at the edges are filled up and masked', () => {
   const { inputs } = encodePicture(picture(20), { processor, window: 2 });
   expect(inputs?.window_patches?.shape).toEqual([6, 16]);
   const bias = [...(inputs?.window_bias?.data ?? [])].map(Number);
