@@ -1,7 +1,7 @@
 /**
  * An image encoder of the CLIP or SigLIP kind up to one selected hidden state, and the projector that turns its rows into decoder rows.
  *
- * A selected hidden state is never post-normed, and the blocks above it are not built. With `classToken` the class row is the first.
+ * A selected hidden state is post-normed only with `postNorm`, and the blocks above it are not built. With `classToken` the class row is the first.
  * Source: transformers modeling_clip.py, modeling_siglip.py, modeling_llava.py; the authors' multimodal_projector/builder.py.
  */
 import { Graph, type TensorNeed } from './graph.ts';
@@ -24,6 +24,8 @@ export interface VisionArchitecture {
   readonly kind: 'clip' | 'siglip';
   /** Leave the first row out of what the projector sees. */
   readonly dropFirst: boolean;
+  /** The projector sees the rows after the tower's last norm; absent = before it. */
+  readonly postNorm?: boolean;
 }
 
 export interface ProjectorArchitecture {
@@ -148,6 +150,7 @@ export function encoderGraph(a: VisionArchitecture, projection: Projection): Gra
   graph.input('pixel_values', 'f32', ['images', a.channels, a.imageSize, a.imageSize]);
   let x = embeddings(graph, a);
   for (let index = 0; index < a.blocks; index++) x = block(graph, a, index, x);
+  if (a.postNorm === true) x = layerNorm(graph, a, x, 'post_norm', 'vision.post_layernorm');
   graph.integers('slice.start', [a.dropFirst ? 1 : 0]);
   graph.integers('slice.end', [encoderRows(a)]);
   graph.integers('slice.axis', [1]);
