@@ -23,7 +23,10 @@ export interface EncoderInput {
   readonly shape: readonly number[];
 }
 
-/** Position of every row of a prompt on each rotary axis, [axes][rows]; a row after the prompt has the largest + 1, then + 2, on all axes. */
+/**
+ * Position of every row of a prompt on each rotary axis, [axes][rows]; a row after the prompt has the largest + 1, then + 2, on all axes.
+ * gemma3 has one axis, which is not rotary: the last row that a row sees.
+ */
 export type AxisPositions = readonly (readonly number[])[];
 
 /** Slices of one volume as they are stored, any range of numbers: depth x height x width. */

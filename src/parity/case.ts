@@ -13,6 +13,7 @@ export const llavaCaseSchema = z.looseObject({
   family: z.string(),
   segments: z.array(z.union([z.strictObject({ text: z.string() }), z.strictObject({ image: z.string() })])),
   template: z.string().nullable().default(null),
+  system: z.string().nullish(),
   prompt_text: z.string().nullish(),
   input_ids: numbers.nullish(),
   generation: z.looseObject({ max_new_tokens: z.int(), stop_ids: numbers, min_new_tokens: z.int().nullish() }).nullish(),

@@ -78,7 +78,7 @@ export async function runLlavaCases(folder: string, files: readonly CaseFile[]):
 }
 
 async function runCase(loaded: Loaded, file: CaseFile, golden: LlavaCase): Promise<Row> {
-  const encoded = encodedCase(loaded, await partsOf(file.folder, golden));
+  const encoded = encodedCase({ ...loaded, manifest: withSystem(loaded.manifest, golden) }, await partsOf(file.folder, golden));
   const tensors = existsSync(tensorsPath(file)) ? await openSafetensors(tensorsPath(file)) : null;
   try {
     const prepared = await loaded.engine.prepare(encoded, golden.generation?.max_new_tokens ?? 0);
@@ -102,6 +102,13 @@ async function partsOf(folder: string, golden: LlavaCase): Promise<(PromptPart |
     else parts.push({ kind: 'image', image: await readPicture(join(folder, segment.image)) });
   }
   return parts;
+}
+
+/** gemma3 has no system role: a case's system text stands in front of its user turn. Other families' templates hold theirs. */
+function withSystem(manifest: Manifest, { system }: LlavaCase): Manifest {
+  if (manifest.family !== 'gemma3' || !system) return manifest;
+  const { template } = manifest.prompt;
+  return { ...manifest, prompt: { ...manifest.prompt, template: { ...template, before: `${template.before}${system}\n\n` } } };
 }
 
 function encodedCase({ manifest, tokenizer }: Loaded, parts: readonly (PromptPart | VolumePart)[]): EncodedPrompt {

@@ -5,6 +5,9 @@ import type { Manifest } from '../bundle-manifest.ts';
 import type { EncodedPrompt, VolumePart } from '../encoded.ts';
 import type { Progress } from '../onnx/files.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { isGemma3 } from './gemma3/architecture.ts';
+import { importGemma3 } from './gemma3/import.ts';
+import { encodeGemma3 } from './gemma3/prompt.ts';
 import { isGmaiVl } from './gmai-vl/architecture.ts';
 import { importGmaiVl } from './gmai-vl/import.ts';
 import { encodeGmaiVl } from './gmai-vl/prompt.ts';
@@ -48,6 +51,7 @@ export const families: readonly Family[] = [
     encode: encodeRadfm,
     encodeVolumes: encodeRadfm,
   },
+  { name: 'gemma3', detect: isGemma3, import: importGemma3, encode: encodeGemma3 },
   { name: 'qwen2_5_vl', detect: isQwen, import: importQwen, encode: encodeQwen },
   { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
 ];

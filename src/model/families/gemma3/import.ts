@@ -1,0 +1,99 @@
+/** Import of a Gemma 3 checkpoint, one Hugging Face folder: every check on config, tensors, tokenizer and processor comes before the first write. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { WetreadError } from '#domain/errors.ts';
+import type { Manifest } from '../../bundle-manifest.ts';
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import { readJson } from '../../json.ts';
+import type { Metadata } from '../../metadata.ts';
+import { type Progress, writeGraphs } from '../../onnx/files.ts';
+import type { ModelSizes } from '../../onnx/sizes.ts';
+import { type Processor, readProcessor } from '../../preprocess/processor.ts';
+import { readTokenizerFiles } from '../../tokenizer/files.ts';
+import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import type { FamilyImport, FamilyOptions } from '../import.ts';
+import { type GemmaArchitecture, gemmaGraphFiles, gemmaGraphs, gemmaSizes, readArchitecture } from './architecture.ts';
+import { marks, templateNamed, turnEnd } from './prompt.ts';
+import { published, tasks } from './tasks.ts';
+import { resolvedReader } from './weights.ts';
+
+const topSchema = z.looseObject({ eos_token_id: endIdSchema });
+
+/** Images that a prompt takes where the importer says nothing: the authors' comparisons show two. */
+const mostImages = 8;
+
+/** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
+export async function importGemma3(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+  const { metadata } = options;
+  const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
+  const architecture = readArchitecture(top);
+  const source = await openCheckpoint(from);
+  try {
+    const read = resolvedReader(architecture, source);
+    const files = await readTokenizerFiles(from);
+    const tokenizer = openTokenizer(files.json, files.config);
+    checkVocabulary(tokenizer, architecture.decoder.vocabSize);
+    const image = checkMarks(architecture, tokenizer);
+    const template = templateNamed(metadata.template ?? 'gemma3-radiologist');
+    const processor = wholePictures(await processorConfig([from], null));
+    checkPictureSize(processor, architecture.vision.imageSize);
+    const sizes = gemmaSizes(architecture);
+    const limits = limitsOf(metadata.limits ?? {}, sizes);
+    const ends = await endIds(from, top.eos_token_id, tokenizer, files);
+    const manifest = {
+      limits,
+      tasks: { ...tasks, ...metadata.tasks },
+      generation: { stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])], minNewTokens: 0 },
+      prompt: { template, placeholder: { rule: 'expand', text: marks.image, id: image } },
+      processor,
+      tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
+      graphs: gemmaGraphFiles,
+      sizes: { ...sizes, contextTokens: limits.contextTokens },
+    } satisfies FamilyImport['manifest'];
+    await writeGraphs(to, gemmaGraphFiles.data, gemmaGraphs(architecture), read, progress);
+    await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
+    await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
+    return { manifest, published, notes: [`Template ${template.name}; tokenizer from ${files.source}.`] };
+  } finally {
+    await source.close();
+  }
+}
+
+function idOf(tokenizer: Tokenizer, token: string): number {
+  const id = tokenizer.idOf(token);
+  if (id !== null) return id;
+  throw new WetreadError('tokenizer-unsupported', `the tokenizer has no ${token}, which every prompt of gemma3 needs`);
+}
+
+/** The id of the soft token. @throws tokenizer-unsupported where config and tokenizer call another token by one of the three ids */
+function checkMarks({ tokens }: GemmaArchitecture, tokenizer: Tokenizer): number {
+  for (const key of ['image', 'start', 'end'] as const) {
+    const found = idOf(tokenizer, marks[key]);
+    if (found === tokens[key]) continue;
+    throw new WetreadError(
+      'tokenizer-unsupported',
+      `config.json says that ${marks[key]} has the id ${tokens[key]}, the tokenizer ${found}`,
+    );
+  }
+  return tokens.image;
+}
+
+/** @throws architecture-unsupported where the processor cuts pictures into several */
+function wholePictures(config: unknown): Processor {
+  if (z.looseObject({ do_pan_and_scan: z.literal(true) }).safeParse(config).success) {
+    throw new WetreadError('architecture-unsupported', 'preprocessor_config.json: do_pan_and_scan is true; only whole pictures are built');
+  }
+  return readProcessor(config, false);
+}
+
+function limitsOf(given: NonNullable<Metadata['limits']>, sizes: ModelSizes): Manifest['limits'] {
+  const contextTokens = Math.min(given.contextTokens ?? sizes.contextTokens, sizes.contextTokens);
+  const fitting = Math.floor((contextTokens - 1) / sizes.visualTokens);
+  return {
+    maxImages: given.maxImages ?? Math.max(1, Math.min(mostImages, fitting)),
+    contextTokens,
+    maxNewTokens: given.maxNewTokens ?? 600,
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * The authors' tensor names in ours, published or newer spelling, and the check of all names and shapes before anything is written.
+ *
+ * Norm weights of decoder and projector are stored as weight - 1: the reader adds the 1. The tower's own norms are ordinary.
+ */
+import { WetreadError } from '#domain/errors.ts';
+import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import type { TensorSource } from '../../checkpoint/tensors.ts';
+import type { TensorNeed } from '../../onnx/graph.ts';
+import { type GemmaArchitecture, gemmaGraphs } from './architecture.ts';
+
+interface Spellings {
+  readonly ours: string;
+  /** The first that some tensor has is the checkpoint's. */
+  readonly theirs: readonly string[];
+  /** Where none has. */
+  readonly published: string;
+}
+
+const parts: readonly Spellings[] = [
+  {
+    ours: 'vision.',
+    theirs: ['model.vision_tower.vision_model.', 'model.vision_tower.', 'vision_tower.vision_model.', 'vision_tower.'],
+    published: 'vision_tower.vision_model.',
+  },
+  {
+    ours: 'projector.',
+    theirs: ['model.multi_modal_projector.', 'multi_modal_projector.'],
+    published: 'multi_modal_projector.',
+  },
+  { ours: 'decoder.', theirs: ['model.language_model.', 'language_model.model.'], published: 'language_model.model.' },
+];
+
+/** A head that repeats the embedding, the tower's pooling head, buffers that are computed. */
+const ignorable = [
+  /^(model\.|language_model\.)?lm_head\.weight$/,
+  /^(model\.)?vision_tower\.(vision_model\.)?head\./,
+  /\.position_ids$/,
+  /\.rotary_emb.*\.inv_freq$/,
+];
+
+const isShifted = (ours: string) => !ours.startsWith('vision.') && /norm\.weight$/.test(ours);
+
+/** Name of the checkpoint's tensor for one of our names. */
+function spelling(names: readonly string[]): (ours: string) => string {
+  const found = parts.map(({ ours, theirs, published }) => {
+    return [ours, theirs.find((prefix) => names.some((name) => name.startsWith(prefix))) ?? published] as const;
+  });
+  return (ours) => {
+    const [own, theirs] = found.find(([prefix]) => ours.startsWith(prefix)) ?? ['', ''];
+    return theirs + ours.slice(own.length);
+  };
+}
+
+/**
+ * Values by our name, once every name and shape was found to fit.
+ * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
+ */
+export function resolvedReader(a: GemmaArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
+  const spell = spelling(source.names);
+  const needs = new Map<string, TensorNeed>();
+  for (const { graph } of gemmaGraphs(a)) {
+    for (const { recipe } of graph.weights) {
+      if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(spell(need.name), need);
+    }
+  }
+  const there = new Set(source.names);
+  const missing: string[] = [];
+  const misshapen: string[] = [];
+  for (const [theirs, { shape }] of needs) {
+    const found = there.has(theirs) ? source.info(theirs).shape : null;
+    if (found === null) missing.push(`${theirs} [${shape.join(', ')}]`);
+    else if (found.join() !== shape.join()) misshapen.push(`${theirs} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
+  }
+  const extra = source.names.filter((name) => !needs.has(name) && !ignorable.some((pattern) => pattern.test(name)));
+  refuseMisfit({ missing, misshapen, extra });
+  return async (ours) => {
+    const theirs = spell(ours);
+    if (!needs.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
+    const values = await source.readF32(theirs);
+    return isShifted(ours) ? values.map((value) => value + 1) : values;
+  };
+}
