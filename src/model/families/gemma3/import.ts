@@ -21,7 +21,7 @@ import { resolvedReader } from './weights.ts';
 
 const topSchema = z.looseObject({ eos_token_id: endIdSchema });
 
-/** Images that a prompt takes where the importer says nothing: the authors' comparisons show two. */
+/** Images that a prompt takes where the importer says nothing: our choice; the authors' comparison shows two. */
 const mostImages = 8;
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */

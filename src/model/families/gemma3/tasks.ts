@@ -6,11 +6,11 @@ import type { Manifest } from '../../bundle-manifest.ts';
 import type { Published } from '../import.ts';
 
 export const tasks: Manifest['tasks'] = {
-  report: { text: 'Describe this X-ray', source: 'Google-Health/medgemma, notebooks/quick_start_with_hugging_face.ipynb' },
-  vqa_open: { text: '{question}', source: 'Google-Health/medgemma: a turn is the question alone' },
+  report: { text: 'Describe this X-ray', source: 'Google-Health/medgemma, quick-start notebook' },
+  vqa_open: { text: '{question}', source: 'none of the authors’: the question alone' },
   comparison: {
     text: 'Provide a comparison of these two images and include details from\nthe image which students should take note of when reading longitudinal CXR\n',
-    source: 'Google-Health/medgemma, notebooks, cxr_longitudinal_comparison (MedGemma 1.5)',
+    source: 'Google-Health/medgemma, notebook cxr_longitudinal_comparison (MedGemma 1.5)',
   },
 };
 
