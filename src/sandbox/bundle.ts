@@ -1,20 +1,11 @@
 /** The sandbox's model: models/phantom-cxr, imported by our own importer at the first start. */
 import { createHash } from 'node:crypto';
-import { access, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { importCheckpoint } from '#model/import.ts';
 
 const shipped = join(import.meta.dirname, '../../models/phantom-cxr');
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    // Absent is what is asked here.
-    return false;
-  }
-}
 
 /** Folder of the imported bundle below `dataDir`; a new version of the shipped model is imported anew. */
 export async function ensurePhantomBundle(dataDir: string, progress: (what: string) => void): Promise<string> {
@@ -25,7 +16,7 @@ export async function ensurePhantomBundle(dataDir: string, progress: (what: stri
     .digest('hex')
     .slice(0, 12);
   const to = join(dataDir, 'bundles', `phantom-cxr-${version}`);
-  if (!(await exists(to))) {
+  if (!existsSync(to)) {
     progress('importing phantom-cxr');
     await importCheckpoint({ from: join(shipped, 'checkpoint'), to, metadata: {} });
   }

@@ -1,6 +1,7 @@
 /** The phantoms of the sandbox, written once into the data folder: films as DICOM, histories as one FHIR transaction, the truth beside them. */
 import { createHash } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hospitalBundle, makeHospital } from '#phantom/hospital.ts';
 
@@ -16,16 +17,6 @@ export interface HospitalFiles {
 /** Seed of the sandbox's patients, the same every day, so that README can name one; only the dates follow the day. */
 const seed = 'sandbox';
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    // Absent is what is asked here.
-    return false;
-  }
-}
-
 /** Writes the hospital of the day below `folder`, or takes the same one of an earlier start. */
 export async function writeHospital(folder: string, now: Date): Promise<HospitalFiles> {
   const day = now.toISOString().slice(0, 10);
@@ -40,7 +31,7 @@ export async function writeHospital(folder: string, now: Date): Promise<Hospital
     fhirFile: join(place, 'fhir.json'),
     cases: Object.fromEntries(hospital.patients.map(({ person, shows }) => [person.id, shows])),
   };
-  if (await exists(place)) return files;
+  if (existsSync(place)) return files;
   const half = `${place}.half`;
   await rm(half, { recursive: true, force: true });
   for (const { path, bytes } of hospital.patients.flatMap((patient) => patient.files)) {

@@ -5,7 +5,8 @@
  * authorization server, and the EHR launches its page as a SMART app.
  */
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import express from 'express';
 import type { Logger } from 'pino';
@@ -53,11 +54,9 @@ const appId = 'wetread-review';
 /** SNOMED CT "Radiologist": the sandbox's user. */
 const radiologist = '66862007';
 
+/** A secret of the sandbox: made at the first start, then kept. */
 async function kept(path: string, make: () => string): Promise<string> {
-  try {
-    await access(path);
-  } catch {
-    // First start: it is made now and kept.
+  if (!existsSync(path)) {
     await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
     await writeFile(path, make(), { mode: 0o600 });
   }

@@ -7,10 +7,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../postgresql/postgresql.ts';
 
 export interface Orthanc {
   readonly origin: string;
@@ -27,18 +27,6 @@ export interface Orthanc {
 const user = 'wetread';
 const password = 'test-only';
 const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = address !== null && typeof address === 'object' ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 function configuration(folder: string, port: number, more: object): string {
   return JSON.stringify({
