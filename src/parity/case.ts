@@ -9,7 +9,7 @@ const table = z.record(z.string().regex(/^[01]+$/), z.number());
 
 const caseSchema = z.looseObject({ family: z.string() });
 
-export const llavaCaseSchema = z.looseObject({
+export const modelCaseSchema = z.looseObject({
   family: z.string(),
   segments: z.array(z.union([z.strictObject({ text: z.string() }), z.strictObject({ image: z.string() })])),
   template: z.string().nullable().default(null),
@@ -37,7 +37,7 @@ export const llavaCaseSchema = z.looseObject({
     .nullish(),
   tolerance: z.looseObject({ abs: z.number(), rel: z.number() }).default({ abs: 1e-4, rel: 1e-3 }),
 });
-export type LlavaCase = z.infer<typeof llavaCaseSchema>;
+export type ModelCase = z.infer<typeof modelCaseSchema>;
 
 export const preprocessingCaseSchema = z.looseObject({
   processor: z.string(),

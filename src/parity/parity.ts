@@ -6,7 +6,7 @@
 import { families } from '#model/families/registry.ts';
 import { type CaseFile, findCases } from './case.ts';
 import { rowMark } from './compare.ts';
-import { runLlavaCases } from './llava.ts';
+import { runModelCases } from './model-cases.ts';
 import { runPreprocessingCase } from './preprocessing.ts';
 import { columns, failedRow, plainRow, type Row } from './row.ts';
 
@@ -50,7 +50,7 @@ async function runFolder(folder: string, files: readonly CaseFile[], claimed: Re
     else if (file.family === 'preprocessing') rows.push(...(await guarded([file], async () => [await runPreprocessingCase(file)])));
     else llava.push(file);
   }
-  if (llava.length > 0) rows.push(...(await guarded(llava, () => runLlavaCases(folder, llava))));
+  if (llava.length > 0) rows.push(...(await guarded(llava, () => runModelCases(folder, llava))));
   return rows;
 }
 

@@ -8,7 +8,8 @@ import { openShards } from '#model/checkpoint/shards.ts';
 import type { TensorSource } from '#model/checkpoint/tensors.ts';
 import { openTorchPickle } from '#model/checkpoint/torch-pickle.ts';
 import type { EncodedPart, EncodedPrompt } from '#model/encoded.ts';
-import { type LlavaArchitecture, llavaGraphFiles, llavaSizes, readArchitecture } from '#model/families/llava/architecture.ts';
+import { graphFiles, imageDecoderSizes } from '#model/families/image-decoder.ts';
+import { type LlavaArchitecture, readArchitecture } from '#model/families/llava/architecture.ts';
 import { resolveWeights, writeLlava } from '#model/families/llava/weights.ts';
 import { type Engine, openEngine } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
@@ -76,7 +77,7 @@ export async function loadVariant(variant: string): Promise<Loaded> {
   await writeLlava(folder, architecture, source, resolveWeights(architecture, source));
   await source.close();
   const runtime = openStockRuntime({ provider: 'cpu', threads: 1, strict: false });
-  const engine = await openEngine(runtime, folder, llavaGraphFiles, llavaSizes(architecture));
+  const engine = await openEngine(runtime, folder, graphFiles, imageDecoderSizes(architecture));
   return {
     engine,
     architecture,
@@ -128,7 +129,7 @@ export async function readCase(variant: string, name: string, architecture: Llav
   const black = processor.image_mean.map((mean, channel) => -mean / (processor.image_std[channel] ?? 1));
   const size = pixels.length / images;
   const original = architecture.imageTokenId === null;
-  const parts = partsOf(expected.input_ids, architecture.imageTokenId ?? -200, original ? 1 : llavaSizes(architecture).visualTokens);
+  const parts = partsOf(expected.input_ids, architecture.imageTokenId ?? -200, original ? 1 : imageDecoderSizes(architecture).visualTokens);
   return {
     expected,
     prompt: {

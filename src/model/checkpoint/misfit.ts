@@ -1,5 +1,6 @@
 /** The refusal of a checkpoint whose tensors are not those of its config: every fault in one message, by the authors' names. */
 import { WetreadError } from '#domain/errors.ts';
+import type { TensorSource } from './tensors.ts';
 
 interface Misfit {
   /** `name [shape]` of tensors that are needed and not there. */
@@ -25,5 +26,30 @@ export function refuseMisfit({ missing, misshapen, extra }: Misfit): void {
   if (faults.length === 0) return;
   throw new WetreadError('checkpoint-tensors', `the checkpoint's tensors do not fit its config: ${faults.join('; ')}`, {
     hint: 'config.json and the weight files must be of one checkpoint, and all shards must be there',
+  });
+}
+
+/**
+ * Compares a checkpoint with what its config asks for.
+ * @param expected shapes by the authors' names
+ * @param mayBeIgnored names that no graph needs and that may be there
+ * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
+ */
+export function checkTensors(
+  expected: ReadonlyMap<string, readonly number[]>,
+  source: Pick<TensorSource, 'names' | 'info'>,
+  mayBeIgnored: (name: string) => boolean,
+): void {
+  const there = new Set(source.names);
+  const misshapen: string[] = [];
+  for (const [name, shape] of expected) {
+    if (!there.has(name)) continue;
+    const found = source.info(name).shape;
+    if (found.join() !== shape.join()) misshapen.push(`${name} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
+  }
+  refuseMisfit({
+    missing: [...expected].filter(([name]) => !there.has(name)).map(([name, shape]) => `${name} [${shape.join(', ')}]`),
+    misshapen,
+    extra: source.names.filter((name) => !expected.has(name) && !mayBeIgnored(name)),
   });
 }

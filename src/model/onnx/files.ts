@@ -18,6 +18,15 @@ export interface GraphFile {
   readonly graph: Graph;
 }
 
+/** Every tensor that graphs are made of, by our names. */
+export function tensorNeeds(graphs: readonly GraphFile[]): ReadonlyMap<string, TensorNeed> {
+  const needs = new Map<string, TensorNeed>();
+  for (const { graph } of graphs) {
+    for (const { recipe } of graph.weights) if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(need.name, need);
+  }
+  return needs;
+}
+
 /** Called after each weight: how many of how many have been written. */
 export type Progress = (done: number, total: number) => void;
 

@@ -10,7 +10,7 @@ import type { Graph } from '../../onnx/graph.ts';
 import type { Rotary } from '../../onnx/rotary.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
 import { encoderGraph, type Projection, type VisionArchitecture } from '../../onnx/vision-transformer.ts';
-import { readVision } from '../llava/vision-config.ts';
+import { readVision } from '../hf-vision.ts';
 import { type GemmaDecoder, gemmaDecoder, gemmaEmbedding } from './decoder.ts';
 
 export interface GemmaArchitecture {

@@ -5,11 +5,11 @@
  * surrounds with newlines and fills with soft tokens. Source: transformers processing_gemma3.py; the authors' chat_template.json.
  */
 import type { PromptPart } from '#domain/answer.ts';
-import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { AxisPositions, EncodedPart, EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { encodeInterleaved } from '../llava/encode.ts';
+import { encodeInterleaved } from '../interleaved.ts';
+import { templateOf, withoutMarks } from '../templates.ts';
 
 export const marks = { image: '<image_soft_token>', start: '<start_of_image>', end: '<end_of_image>' } as const;
 export const turnEnd = '<end_of_turn>';
@@ -28,23 +28,7 @@ const templates: readonly Template[] = [
 ];
 
 /** @throws import-option-missing when there is no such template */
-export function templateNamed(name: string): Template {
-  const template = templates.find((candidate) => candidate.name === name);
-  if (template !== undefined) return template;
-  throw new WetreadError('import-option-missing', `no template of gemma3 is called ${name}`, {
-    hint: `one of ${templates.map((candidate) => candidate.name).join(', ')}`,
-  });
-}
-
-/** A record's text must not close a turn or add an image: special tokens are removed until none is left. */
-function withoutMarks(text: string, reserved: readonly string[]): string {
-  let clean = text;
-  for (let before = ''; before !== clean; ) {
-    before = clean;
-    for (const mark of reserved) clean = clean.replaceAll(mark, '');
-  }
-  return clean.trim();
-}
+export const templateNamed = (name: string): Template => templateOf('gemma3', templates, name);
 
 /** The last row that each row sees: itself in a text, the end of its image in an image. */
 export function lastSeen(parts: readonly EncodedPart[], imageRows: number): AxisPositions {
@@ -60,7 +44,7 @@ function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly Pr
   const { template, placeholder } = manifest.prompt;
   const { visualTokens } = manifest.sizes;
   const reserved = [...Object.values(marks), '<start_of_turn>', turnEnd, ...tokenizer.special];
-  const items = parts.map((part) => (part.kind === 'image' ? marks.start : withoutMarks(part.text, reserved)));
+  const items = parts.map((part) => (part.kind === 'image' ? marks.start : withoutMarks(part.text, reserved).trim()));
   const text = template.before + items.join('') + template.after;
   const surrounded = text.replaceAll(marks.start, `\n\n${marks.start}${marks.image}${marks.end}\n\n`);
   const encoded: EncodedPart[] = [];

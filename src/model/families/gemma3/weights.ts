@@ -4,9 +4,9 @@
  * Norm weights of decoder and projector are stored as weight - 1: the reader adds the 1. The tower's own norms are ordinary.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
-import type { TensorNeed } from '../../onnx/graph.ts';
+import { tensorNeeds } from '../../onnx/files.ts';
 import { type GemmaArchitecture, gemmaGraphs } from './architecture.ts';
 
 interface Spellings {
@@ -58,25 +58,11 @@ function spelling(names: readonly string[]): (ours: string) => string {
  */
 export function resolvedReader(a: GemmaArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
   const spell = spelling(source.names);
-  const needs = new Map<string, TensorNeed>();
-  for (const { graph } of gemmaGraphs(a)) {
-    for (const { recipe } of graph.weights) {
-      if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(spell(need.name), need);
-    }
-  }
-  const there = new Set(source.names);
-  const missing: string[] = [];
-  const misshapen: string[] = [];
-  for (const [theirs, { shape }] of needs) {
-    const found = there.has(theirs) ? source.info(theirs).shape : null;
-    if (found === null) missing.push(`${theirs} [${shape.join(', ')}]`);
-    else if (found.join() !== shape.join()) misshapen.push(`${theirs} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
-  }
-  const extra = source.names.filter((name) => !needs.has(name) && !ignorable.some((pattern) => pattern.test(name)));
-  refuseMisfit({ missing, misshapen, extra });
+  const expected = new Map([...tensorNeeds(gemmaGraphs(a)).values()].map(({ name, shape }) => [spell(name), shape] as const));
+  checkTensors(expected, source, (name) => ignorable.some((pattern) => pattern.test(name)));
   return async (ours) => {
     const theirs = spell(ours);
-    if (!needs.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
+    if (!expected.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
     const values = await source.readF32(theirs);
     return isShifted(ours) ? values.map((value) => value + 1) : values;
   };

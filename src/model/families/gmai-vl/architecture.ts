@@ -7,8 +7,8 @@
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { activations } from '../../onnx/vision-transformer.ts';
-import type { ImageDecoder } from '../llava/architecture.ts';
-import { readVision } from '../llava/vision-config.ts';
+import { readVision } from '../hf-vision.ts';
+import type { ImageDecoder } from '../image-decoder.ts';
 import { readDecoder } from './decoder-config.ts';
 
 export interface GmaiVlArchitecture extends ImageDecoder {

@@ -12,12 +12,12 @@ import { readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import { graphFiles, imageDecoderGraphs, imageDecoderSizes } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import { llavaGraphFiles, llavaGraphs, llavaSizes } from '../llava/architecture.ts';
 import { type GmaiVlArchitecture, readArchitecture } from './architecture.ts';
 import { placeholderText, templateNamed } from './prompt.ts';
 import { published, tasksOf } from './tasks.ts';
-import { checkTensors, reader } from './weights.ts';
+import { checkGmaiVlTensors, reader } from './weights.ts';
 
 const topSchema = z.looseObject({
   eos_token_id: endIdSchema,
@@ -35,7 +35,7 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
   const architecture = readArchitecture(top);
   const source = await openCheckpoint(from);
   try {
-    checkTensors(architecture, source);
+    checkGmaiVlTensors(architecture, source);
     const files = await tokenizerFiles(from);
     const tokenizer = openTokenizer(files.json, files.config);
     checkVocabulary(tokenizer, architecture.decoder.vocabSize);
@@ -43,7 +43,7 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
     const read = readProcessor(await processorConfig([from, ...(options.tower === null ? [] : [options.tower])], null), false);
     const processor = { ...read, pad: options.metadata.pad ?? read.pad };
     checkPictureSize(processor, architecture.vision.imageSize);
-    const sizes = llavaSizes(architecture);
+    const sizes = imageDecoderSizes(architecture);
     const limits = limitsOf(options.metadata.limits ?? {}, architecture, sizes.visualTokens);
     const ends = await endIds(from, top.eos_token_id ?? top.text_config?.eos_token_id, tokenizer, files);
     const { zeroRowId } = architecture;
@@ -54,7 +54,7 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
       prompt: { template, placeholder: placeholderOf(architecture, tokenizer), ...(zeroRowId === null ? {} : { zeroRowId }) },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
-      graphs: llavaGraphFiles,
+      graphs: graphFiles,
       sizes: { ...sizes, contextTokens: limits.contextTokens },
     };
     const notes = [
@@ -64,7 +64,7 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
         : 'Pictures are cropped to their middle square, as in the demo; with `pad: true` nothing is lost, as in training.',
       ...warnings(top, limits, sizes.visualTokens),
     ];
-    await writeGraphs(to, llavaGraphFiles.data, llavaGraphs(architecture), reader(architecture, source), progress);
+    await writeGraphs(to, graphFiles.data, imageDecoderGraphs(architecture), reader(architecture, source), progress);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes };

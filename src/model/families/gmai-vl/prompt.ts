@@ -9,7 +9,8 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { EncodedPart, EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { encodeInterleaved } from '../llava/encode.ts';
+import { encodeInterleaved } from '../interleaved.ts';
+import { templateOf, withoutMarks } from '../templates.ts';
 
 export const placeholderText = '<image>';
 
@@ -24,29 +25,13 @@ const templates: readonly Template[] = [
 ];
 
 /** @throws import-option-missing when there is no such template */
-export function templateNamed(name: string): Template {
-  const template = templates.find((candidate) => candidate.name === name);
-  if (template !== undefined) return template;
-  throw new WetreadError('import-option-missing', `no template of gmai-vl is called ${name}`, {
-    hint: `one of ${templates.map((candidate) => candidate.name).join(', ')}`,
-  });
-}
-
-/** A record's text must not close a turn: special tokens are removed until none is left. A placeholder stays, and is refused below. */
-function withoutMarks(text: string, marks: readonly string[]): string {
-  let clean = text;
-  for (let before = ''; before !== clean; ) {
-    before = clean;
-    for (const mark of marks) clean = clean.replaceAll(mark, '');
-  }
-  return clean.trim();
-}
+export const templateNamed = (name: string): Template => templateOf('gmai-vl', templates, name);
 
 /** Ids with the images in the places of the placeholder's id. @throws too-many-images when the counts differ */
 function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): Omit<EncodedPrompt, 'images'> {
   const { template, placeholder, zeroRowId } = manifest.prompt;
   const marks = [...turnMarks, ...tokenizer.special.filter((mark) => mark !== placeholder.text)];
-  const items = parts.map((part) => (part.kind === 'image' ? placeholder.text : withoutMarks(part.text, marks)));
+  const items = parts.map((part) => (part.kind === 'image' ? placeholder.text : withoutMarks(part.text, marks).trim()));
   const text = template.before + items.join('\n') + template.after;
   const inputIds = tokenizer.encode(text, template.specialTokens);
   const encoded: EncodedPart[] = [];

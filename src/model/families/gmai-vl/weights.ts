@@ -5,11 +5,11 @@
  * values. A bias is packed the same way. Source: the authors' xtuner modeling_internlm2.py.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import type { DecoderArchitecture } from '../../onnx/decoder.ts';
-import type { TensorNeed } from '../../onnx/graph.ts';
-import { llavaGraphs } from '../llava/architecture.ts';
+import { tensorNeeds } from '../../onnx/files.ts';
+import { imageDecoderGraphs } from '../image-decoder.ts';
 import type { GmaiVlArchitecture } from './architecture.ts';
 
 /** [our spelling, the authors'], applied in this order to one of our names. */
@@ -50,20 +50,12 @@ function placeOf(ours: string): Place {
   return { theirs, part: part === 'q' || part === 'k' || part === 'v' ? part : null };
 }
 
-function neededTensors(a: GmaiVlArchitecture): TensorNeed[] {
-  const needs = new Map<string, TensorNeed>();
-  for (const { graph } of llavaGraphs(a)) {
-    for (const { recipe } of graph.weights) if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(need.name, need);
-  }
-  return [...needs.values()];
-}
-
 /** The authors' names with the shapes that they must have. */
 function expectedShapes(a: GmaiVlArchitecture): ReadonlyMap<string, readonly number[]> {
   const { heads, kvHeads, headDim } = a.decoder;
   const packedRows = (heads + 2 * kvHeads) * headDim;
   return new Map(
-    neededTensors(a).map((need) => {
+    [...tensorNeeds(imageDecoderGraphs(a)).values()].map((need) => {
       const { theirs, part } = placeOf(need.name);
       return [theirs, part === null ? need.shape : [packedRows, ...need.shape.slice(1)]];
     }),
@@ -79,20 +71,8 @@ function mayBeIgnored(theirs: string, a: GmaiVlArchitecture): boolean {
 }
 
 /** @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part */
-export function checkTensors(a: GmaiVlArchitecture, source: TensorSource): void {
-  const expected = expectedShapes(a);
-  const there = new Set(source.names);
-  const misshapen: string[] = [];
-  for (const [name, shape] of expected) {
-    if (!there.has(name)) continue;
-    const found = source.info(name).shape;
-    if (found.join() !== shape.join()) misshapen.push(`${name} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
-  }
-  refuseMisfit({
-    missing: [...expected].filter(([name]) => !there.has(name)).map(([name, shape]) => `${name} [${shape.join(', ')}]`),
-    misshapen,
-    extra: source.names.filter((name) => !expected.has(name) && !mayBeIgnored(name, a)),
-  });
+export function checkGmaiVlTensors(a: GmaiVlArchitecture, source: TensorSource): void {
+  checkTensors(expectedShapes(a), source, (name) => mayBeIgnored(name, a));
 }
 
 /** Rows of one part of a packed matrix [(heads + 2 kvHeads) headDim, columns]; a bias has one column. */

@@ -1,5 +1,5 @@
 /**
- * The config of a llava checkpoint, HF form or original form, as one typed architecture; and its three graphs.
+ * The config of a llava checkpoint, HF form or original form, as one typed architecture.
  *
  * Published configs hold only what differs from the HF class defaults of their model type, so a missing key means that class's default,
  * never another checkpoint's value. `model_type: llava` is used by both forms: text_config, vision_config or the architecture's name tell.
@@ -7,19 +7,9 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
-import type { GraphFile } from '../../onnx/files.ts';
-import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
-import { type ProjectorArchitecture, type VisionArchitecture, visionGraph, visualTokens } from '../../onnx/vision-transformer.ts';
-import { readDecoder } from './decoder-config.ts';
-import { readVision } from './vision-config.ts';
-
-/** A tower whose rows stand in a decoder's prompt: what the three graphs are built of. */
-export interface ImageDecoder {
-  readonly decoder: DecoderArchitecture;
-  readonly vision: VisionArchitecture;
-  readonly projector: ProjectorArchitecture;
-}
+import { readDecoder } from '../hf-decoder.ts';
+import { readVision } from '../hf-vision.ts';
+import type { ImageDecoder } from '../image-decoder.ts';
 
 export interface LlavaArchitecture extends ImageDecoder {
   readonly form: 'hf' | 'original';
@@ -184,35 +174,4 @@ export function readArchitecture(config: unknown, facts: CheckpointFacts): Llava
   if (form === 'hf') return readHf(config, facts);
   if (form === 'original') return readOriginal(config, facts);
   return refuse('config.json is not of a llava checkpoint: neither text_config, vision_config nor a Llava architecture is named');
-}
-
-export const llavaGraphFiles: GraphFiles = {
-  vision: 'vision.onnx',
-  embedding: 'embedding.onnx',
-  decoder: 'decoder.onnx',
-  data: 'weights.data',
-};
-
-/** The graphs of an architecture, not yet with values. */
-export function llavaGraphs(a: ImageDecoder): readonly GraphFile[] {
-  return [
-    { file: llavaGraphFiles.vision, graph: visionGraph(a.vision, a.projector) },
-    { file: llavaGraphFiles.embedding, graph: embeddingGraph(a.decoder) },
-    { file: llavaGraphFiles.decoder, graph: decoderGraph(a.decoder) },
-  ];
-}
-
-/** What the engine must know of the graphs. */
-export function llavaSizes(a: ImageDecoder): ModelSizes {
-  const { decoder } = a;
-  return {
-    hiddenSize: decoder.hiddenSize,
-    layers: decoder.windows.length,
-    kvHeads: decoder.kvHeads,
-    headDim: cacheHeadDim(decoder),
-    vocabSize: decoder.vocabSize,
-    contextTokens: decoder.maxPositions,
-    visualTokens: visualTokens(a.vision),
-    needs: decoder.windows.some((window) => window !== null) ? ['attention', 'window'] : ['attention'],
-  };
 }

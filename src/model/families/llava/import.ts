@@ -20,8 +20,9 @@ import { type Processor, readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import { graphFiles, imageDecoderSizes } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import { type LlavaArchitecture, llavaForm, llavaGraphFiles, llavaSizes, readArchitecture } from './architecture.ts';
+import { type LlavaArchitecture, llavaForm, readArchitecture } from './architecture.ts';
 import { templateNamed } from './prompt.ts';
 import { type ResolvedWeights, resolveWeights, writeLlava } from './weights.ts';
 
@@ -71,8 +72,8 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
       prompt: { template, placeholder: placeholderOf(architecture, tokenizer) },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
-      graphs: llavaGraphFiles,
-      sizes: { ...llavaSizes(architecture), contextTokens: limits.contextTokens },
+      graphs: graphFiles,
+      sizes: { ...imageDecoderSizes(architecture), contextTokens: limits.contextTokens },
     };
     notes.push(`Template ${template.name}; tokenizer from ${files.source}.`, ...(await compareShadowed(source, resolved)));
     await writeLlava(to, architecture, source, resolved, progress);

@@ -6,10 +6,11 @@
  * mm_utils.tokenizer_image_token; LLaVA-Med; HuatuoGPT-Vision cli.py; transformers processing_llava.py.
  */
 import type { PromptPart } from '#domain/answer.ts';
-import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
-import type { EncodedPart } from '../../encoded.ts';
+import type { EncodedPart, EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { encodeInterleaved } from '../interleaved.ts';
+import { templateOf, withoutMarks } from '../templates.ts';
 
 const vicunaSystem =
   "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions.";
@@ -39,13 +40,7 @@ const templates: readonly Template[] = [
 ];
 
 /** @throws import-option-missing when there is no such template */
-export function templateNamed(name: string): Template {
-  const template = templates.find((candidate) => candidate.name === name);
-  if (template !== undefined) return template;
-  throw new WetreadError('import-option-missing', `no template is called ${name}`, {
-    hint: `one of ${templates.map((candidate) => candidate.name).join(', ')}`,
-  });
-}
+export const templateNamed = (name: string): Template => templateOf('llava', templates, name);
 
 export interface EncodedText {
   readonly text: string;
@@ -58,7 +53,7 @@ export function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: read
   const { template, placeholder } = manifest.prompt;
   const reserved = [placeholder.text, ...tokenizer.special];
   // The authors' own prompts put a newline after every placeholder.
-  const message = parts.map((part) => (part.kind === 'image' ? `${placeholder.text}\n` : withoutReserved(part.text, reserved))).join('');
+  const message = parts.map((part) => (part.kind === 'image' ? `${placeholder.text}\n` : withoutMarks(part.text, reserved))).join('');
   const text = template.before + (template.strip ? message.trim() : message) + template.after;
   const pieces =
     placeholder.rule === 'splice'
@@ -78,16 +73,6 @@ export function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: read
   return { text, parts: encoded, inputIds };
 }
 
-/** A record's text must not close a turn or add an image: special tokens are removed until none is left. */
-function withoutReserved(text: string, reserved: readonly string[]): string {
-  let clean = text;
-  for (let before = ''; before !== clean; ) {
-    before = clean;
-    for (const token of reserved) clean = clean.replaceAll(token, '');
-  }
-  return clean;
-}
-
 function splitAt(ids: readonly number[], mark: number): number[][] {
   const pieces: number[][] = [[]];
   for (const id of ids) {
@@ -95,4 +80,9 @@ function splitAt(ids: readonly number[], mark: number): number[][] {
     else pieces.at(-1)?.push(id);
   }
   return pieces;
+}
+
+/** Text with the template around it, images as tensors. @throws too-many-images, prompt-too-long */
+export function encodeLlava(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt {
+  return encodeInterleaved(manifest, parts, () => encodeText(manifest, tokenizer, parts));
 }

@@ -7,9 +7,9 @@
 import { WetreadError } from '#domain/errors.ts';
 import { refuseMisfit } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
-import { type Progress, writeGraphs } from '../../onnx/files.ts';
-import type { TensorNeed } from '../../onnx/graph.ts';
-import { type LlavaArchitecture, llavaGraphFiles, llavaGraphs } from './architecture.ts';
+import { type Progress, tensorNeeds, writeGraphs } from '../../onnx/files.ts';
+import { graphFiles, imageDecoderGraphs } from '../image-decoder.ts';
+import type { LlavaArchitecture } from './architecture.ts';
 
 /** [authors' prefix, our prefix], the winning spelling first. The longest matching authors' prefix names the part. */
 const prefixes: readonly (readonly [string, string])[] = [
@@ -102,14 +102,6 @@ export interface ResolvedWeights {
   readonly ignored: readonly string[];
 }
 
-function neededTensors(a: LlavaArchitecture): ReadonlyMap<string, TensorNeed> {
-  const needs = new Map<string, TensorNeed>();
-  for (const { graph } of llavaGraphs(a)) {
-    for (const { recipe } of graph.weights) if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(need.name, need);
-  }
-  return needs;
-}
-
 /** Blocks above the selected layer, the head of a tied model, and the list above. */
 function mayBeIgnored(ours: string, a: LlavaArchitecture): boolean {
   const block = /^vision\.encoder\.layers\.(\d+)\./.exec(ours)?.[1];
@@ -124,7 +116,7 @@ function mayBeIgnored(ours: string, a: LlavaArchitecture): boolean {
  * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
  */
 export function resolveWeights(a: LlavaArchitecture, source: TensorSource): ResolvedWeights {
-  const needs = neededTensors(a);
+  const needs = tensorNeeds(imageDecoderGraphs(a));
   const candidates = new Map<string, { readonly theirs: string; readonly rank: number }[]>();
   const ignored: string[] = [];
   const extra: string[] = [];
@@ -176,5 +168,5 @@ export async function writeLlava(
     if (theirs === undefined) throw new WetreadError('checkpoint-tensors', `${name} was not resolved`);
     return await source.readF32(theirs);
   };
-  await writeGraphs(folder, llavaGraphFiles.data, llavaGraphs(a), read, progress);
+  await writeGraphs(folder, graphFiles.data, imageDecoderGraphs(a), read, progress);
 }

@@ -10,7 +10,7 @@ import { WetreadError } from '#domain/errors.ts';
 import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
-import { readDecoder } from '../llava/decoder-config.ts';
+import { readDecoder } from '../hf-decoder.ts';
 import { type PatchEncoder, patchEncoderGraph } from './patch-encoder.ts';
 
 export interface QwenArchitecture {

@@ -10,6 +10,7 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { AxisPositions, EncodedPart, EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { templateOf, withoutMarks } from '../templates.ts';
 import { encodePicture, type Grid, gridOf, planOf } from './preprocess.ts';
 
 export const marks = { image: '<|image_pad|>', start: '<|vision_start|>', end: '<|vision_end|>' } as const;
@@ -29,23 +30,7 @@ const templates: readonly Template[] = [
 ];
 
 /** @throws import-option-missing when there is no such template */
-export function templateNamed(name: string): Template {
-  const template = templates.find((candidate) => candidate.name === name);
-  if (template !== undefined) return template;
-  throw new WetreadError('import-option-missing', `no template of qwen2_5_vl is called ${name}`, {
-    hint: `one of ${templates.map((candidate) => candidate.name).join(', ')}`,
-  });
-}
-
-/** A record's text must not close a turn or add an image: special tokens are removed until none is left. */
-function withoutMarks(text: string, reserved: readonly string[]): string {
-  let clean = text;
-  for (let before = ''; before !== clean; ) {
-    before = clean;
-    for (const mark of reserved) clean = clean.replaceAll(mark, '');
-  }
-  return clean;
-}
+export const templateNamed = (name: string): Template => templateOf('qwen2_5_vl', templates, name);
 
 /** Text token: one position on all axes. Image: time stays, row and column count; the next position is after the larger side. */
 export function axisPositions(parts: readonly EncodedPart[], grids: readonly Grid[]): AxisPositions {

@@ -3,8 +3,9 @@
  * `model.language_model.`), and the check of all names and shapes before anything is written.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { tensorNeeds } from '../../onnx/files.ts';
 import { type QwenArchitecture, qwenGraphs } from './architecture.ts';
 
 /** [our prefix, spellings of it]: the first that some tensor has is the checkpoint's, the last the published one. */
@@ -38,16 +39,11 @@ function needsOf(a: QwenArchitecture, names: readonly string[]): ReadonlyMap<str
   const { vision } = a;
   const spell = spelling(names);
   const needs = new Map<string, Need>();
-  for (const { graph } of qwenGraphs(a)) {
-    for (const { recipe } of graph.weights) {
-      if (recipe.kind === 'computed') continue;
-      for (const { name, shape } of recipe.tensors) {
-        // A convolution whose stride is its kernel: on patch rows it is a matrix, and its values lie in the same order.
-        const isPatch = name === 'vision.patch_embed.proj.weight';
-        const kernel = [vision.hiddenSize, 3, vision.temporal, vision.patch, vision.patch];
-        needs.set(name, { theirs: spell(name), shape: isPatch ? kernel : shape });
-      }
-    }
+  for (const { name, shape } of tensorNeeds(qwenGraphs(a)).values()) {
+    // A convolution whose stride is its kernel: on patch rows it is a matrix, and its values lie in the same order.
+    const isPatch = name === 'vision.patch_embed.proj.weight';
+    const kernel = [vision.hiddenSize, 3, vision.temporal, vision.patch, vision.patch];
+    needs.set(name, { theirs: spell(name), shape: isPatch ? kernel : shape });
   }
   return needs;
 }
@@ -58,17 +54,8 @@ function needsOf(a: QwenArchitecture, names: readonly string[]): ReadonlyMap<str
  */
 export function resolvedReader(a: QwenArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
   const needs = needsOf(a, source.names);
-  const there = new Set(source.names);
-  const wanted = new Set([...needs.values()].map((need) => need.theirs));
-  const missing: string[] = [];
-  const misshapen: string[] = [];
-  for (const { theirs, shape } of needs.values()) {
-    const found = there.has(theirs) ? source.info(theirs).shape : null;
-    if (found === null) missing.push(`${theirs} [${shape.join(', ')}]`);
-    else if (found.join() !== shape.join()) misshapen.push(`${theirs} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
-  }
   const mayBeIgnored = (name: string) => /\.rotary_(pos_)?emb\.inv_freq$/.test(name) || (a.decoder.tiedHead && name === headName);
-  refuseMisfit({ missing, misshapen, extra: source.names.filter((name) => !wanted.has(name) && !mayBeIgnored(name)) });
+  checkTensors(new Map([...needs.values()].map(({ theirs, shape }) => [theirs, shape])), source, mayBeIgnored);
   return async (ours) => {
     const need = needs.get(ours);
     if (need === undefined) throw new WetreadError('checkpoint-tensors', `${ours} was not resolved`);

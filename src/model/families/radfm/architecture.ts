@@ -12,7 +12,7 @@ import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
-import { readDecoder } from '../llava/decoder-config.ts';
+import { readDecoder } from '../hf-decoder.ts';
 import { attentionWidth, channels, framePatch, type VolumeEncoder, volumeGraph } from './volume-encoder.ts';
 
 export interface RadfmArchitecture {

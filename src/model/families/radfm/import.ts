@@ -31,7 +31,7 @@ import { deepest } from './preprocess.ts';
 import { bosId, eosId, template } from './prompt.ts';
 import { published, tasks } from './tasks.ts';
 import { framePatch } from './volume-encoder.ts';
-import { checkTensors, reader } from './weights.ts';
+import { checkRadfmTensors, reader } from './weights.ts';
 
 const configSchema = z.looseObject({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
 
@@ -45,7 +45,7 @@ export async function importRadfm(from: string, to: string, options: FamilyOptio
   const source = await openWeights(from);
   try {
     const architecture = readArchitecture(config, source);
-    checkTensors(architecture, source);
+    checkRadfmTensors(architecture, source);
     const files = await readTokenizerFiles(join(from, languageFolder));
     const tokenizer = openTokenizer(files.json, files.config);
     checkVocabulary(tokenizer, architecture.decoder.vocabSize);

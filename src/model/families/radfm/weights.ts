@@ -5,8 +5,9 @@
  * Source: chaoyi-wu/RadFM, Quick_demo/Model/RadFM/my_embedding_layer.py.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { tensorNeeds } from '../../onnx/files.ts';
 import { imageMarks, type RadfmArchitecture, radfmGraphs } from './architecture.ts';
 
 /** [our prefix, the authors']. */
@@ -48,30 +49,13 @@ function expectedShapes(a: RadfmArchitecture): ReadonlyMap<string, readonly numb
     [marks, [imageMarks, hiddenSize]],
     [sameWords, [vocabSize, hiddenSize]],
   ]);
-  for (const { graph } of radfmGraphs(a)) {
-    for (const { recipe } of graph.weights) {
-      if (recipe.kind === 'computed') continue;
-      for (const need of recipe.tensors) if (need.name !== ourEmbedding) expected.set(theirs(need.name), need.shape);
-    }
-  }
+  for (const need of tensorNeeds(radfmGraphs(a)).values()) if (need.name !== ourEmbedding) expected.set(theirs(need.name), need.shape);
   return expected;
 }
 
 /** @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part */
-export function checkTensors(a: RadfmArchitecture, source: TensorSource): void {
-  const expected = expectedShapes(a);
-  const there = new Set(source.names);
-  const misshapen: string[] = [];
-  for (const [name, shape] of expected) {
-    if (!there.has(name)) continue;
-    const found = source.info(name).shape;
-    if (found.join() !== shape.join()) misshapen.push(`${name} is [${found.join(', ')}], [${shape.join(', ')}] expected`);
-  }
-  refuseMisfit({
-    missing: [...expected].filter(([name]) => !there.has(name)).map(([name, shape]) => `${name} [${shape.join(', ')}]`),
-    misshapen,
-    extra: source.names.filter((name) => !expected.has(name) && !dropped.some((pattern) => pattern.test(name))),
-  });
+export function checkRadfmTensors(a: RadfmArchitecture, source: TensorSource): void {
+  checkTensors(expectedShapes(a), source, (name) => dropped.some((pattern) => pattern.test(name)));
 }
 
 /** @throws checkpoint-tensors when the decoder's own embedding is not the one that prompts are looked up in */

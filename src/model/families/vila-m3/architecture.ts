@@ -12,8 +12,8 @@ import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } 
 import type { GraphFile } from '../../onnx/files.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
 import { encoderGraph, type VisionArchitecture, visualTokens } from '../../onnx/vision-transformer.ts';
-import { readDecoder } from '../llava/decoder-config.ts';
-import { readVision } from '../llava/vision-config.ts';
+import { readDecoder } from '../hf-decoder.ts';
+import { readVision } from '../hf-vision.ts';
 import { blocksPerImage, type MergeOrder, type VilaProjector, vilaProjection } from './projector.ts';
 
 export interface VilaArchitecture {

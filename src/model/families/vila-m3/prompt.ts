@@ -10,7 +10,8 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { EncodedPart, EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { encodeInterleaved } from '../llava/encode.ts';
+import { encodeInterleaved } from '../interleaved.ts';
+import { withoutMarks } from '../templates.ts';
 
 /** IMAGE_TOKEN_INDEX of the authors' code. */
 export const placeholder: Manifest['prompt']['placeholder'] = { rule: 'splice', text: '<image>', id: -200 };
@@ -88,22 +89,12 @@ export function chooseTemplate(name: string | null, tokenizer: Tokenizer): Chose
   return { template: name === raw ? { name: raw, before: '', after: '', ...plain } : template, turnEnd };
 }
 
-/** A record's text must not close a turn or add an image: such tokens are removed until none is left. */
-function without(text: string, reserved: readonly string[]): string {
-  let clean = text;
-  for (let before = ''; before !== clean; ) {
-    before = clean;
-    for (const token of reserved) clean = clean.replaceAll(token, '');
-  }
-  return clean;
-}
-
 function encodeText(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): Omit<EncodedPrompt, 'images'> {
   const { template } = manifest.prompt;
   const { text: mark, id } = manifest.prompt.placeholder;
   // Marks of turns are no part of a text, whether or not the tokenizer's files call them special.
   const reserved = template.name === raw ? [mark] : [mark, ...conversations.flatMap(({ marks }) => marks), ...tokenizer.special];
-  const message = parts.map((part) => (part.kind === 'image' ? mark : without(part.text, reserved))).join('');
+  const message = parts.map((part) => (part.kind === 'image' ? mark : withoutMarks(part.text, reserved))).join('');
   const text = template.before + message + template.after;
   const encoded: EncodedPart[] = [];
   const inputIds: number[] = [];

@@ -6,10 +6,10 @@
  */
 import { join } from 'node:path';
 import { WetreadError } from '#domain/errors.ts';
-import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import { checkTensors } from '../../checkpoint/misfit.ts';
 import { mergeSources, openCheckpoint } from '../../checkpoint/open.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
-import type { TensorNeed } from '../../onnx/graph.ts';
+import { tensorNeeds } from '../../onnx/files.ts';
 import { type VilaArchitecture, vilaGraphs } from './architecture.ts';
 
 function below(folder: string, source: TensorSource): TensorSource {
@@ -69,23 +69,11 @@ function mayBeIgnored(name: string, a: VilaArchitecture): boolean {
  * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
  */
 export function resolveWeights(a: VilaArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
-  const needs = new Map<string, TensorNeed>();
-  for (const { graph } of vilaGraphs(a)) {
-    for (const { recipe } of graph.weights) {
-      if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(theirName(need.name, a), need);
-    }
-  }
-  const found = new Set(source.names);
-  const missing = [...needs].flatMap(([name, { shape }]) => (found.has(name) ? [] : [`${name} [${shape.join(', ')}]`]));
-  const misshapen = [...needs].flatMap(([name, { shape: expected }]) => {
-    if (!found.has(name)) return [];
-    const { shape } = source.info(name);
-    return shape.join() === expected.join() ? [] : [`${name} is [${shape.join(', ')}], [${expected.join(', ')}] expected`];
-  });
-  refuseMisfit({ missing, misshapen, extra: source.names.filter((name) => !needs.has(name) && !mayBeIgnored(name, a)) });
+  const expected = new Map([...tensorNeeds(vilaGraphs(a)).values()].map(({ name, shape }) => [theirName(name, a), shape] as const));
+  checkTensors(expected, source, (name) => mayBeIgnored(name, a));
   return async (ours) => {
     const theirs = theirName(ours, a);
-    if (!needs.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
+    if (!expected.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
     return await source.readF32(theirs);
   };
 }

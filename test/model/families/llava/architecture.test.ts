@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { llavaForm, llavaSizes, readArchitecture } from '#model/families/llava/architecture.ts';
+import { imageDecoderSizes } from '#model/families/image-decoder.ts';
+import { llavaForm, readArchitecture } from '#model/families/llava/architecture.ts';
 
 const none = { towerConfig: null, hasHead: true };
 const hf = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
@@ -52,7 +53,7 @@ test('missing keys are the class defaults of the model type, not of another chec
 test('without a vision_config it is ViT-L/14 at 336, with an empty one the class default', () => {
   const large = readArchitecture(hf({ text_config: {} }), none);
   expect(large.vision).toMatchObject({ hiddenSize: 1024, blocks: 23, imageSize: 336, patchSize: 14, kind: 'clip', dropFirst: true });
-  expect(llavaSizes(large).visualTokens).toBe(576);
+  expect(imageDecoderSizes(large).visualTokens).toBe(576);
   const empty = readArchitecture(hf({ text_config: {}, vision_config: {} }), none);
   expect(empty.vision).toMatchObject({ hiddenSize: 768, blocks: 11, imageSize: 224, patchSize: 32 });
   const siglip = readArchitecture(
@@ -66,7 +67,7 @@ test('without a vision_config it is ViT-L/14 at 336, with an empty one the class
     normEpsilon: 1e-6,
     dropFirst: false,
   });
-  expect(llavaSizes(siglip).visualTokens).toBe(196);
+  expect(imageDecoderSizes(siglip).visualTokens).toBe(196);
 });
 
 test('layers are counted from the hidden states, and a layer outside them is refused', () => {
@@ -99,7 +100,7 @@ test('windows: null is none, Qwen2 has them from max_window_layers on and only w
   expect(windows({ ...qwen2, use_sliding_window: true })).toEqual([null, 7, 7]);
   const types = ['sliding_attention', 'full_attention', 'full_attention'];
   expect(windows({ ...qwen2, use_sliding_window: true, layer_types: types })).toEqual([7, null, null]);
-  expect(llavaSizes(readArchitecture(hf({ text_config: { model_type: 'mistral' } }), none)).needs).toEqual(['attention', 'window']);
+  expect(imageDecoderSizes(readArchitecture(hf({ text_config: { model_type: 'mistral' } }), none)).needs).toEqual(['attention', 'window']);
 });
 
 test('a tied head may be said at either place; where they contradict each other the tensors tell', () => {
@@ -130,7 +131,7 @@ test('the original form takes its decoder from the top level and its tower from 
     decoder: { headDim: 10, kvHeads: 2 },
   });
   expect(a.vision).toMatchObject({ hiddenSize: 64, blocks: 11, dropFirst: true });
-  expect(llavaSizes(a)).toMatchObject({ visualTokens: 4, headDim: 16 });
+  expect(imageDecoderSizes(a)).toMatchObject({ visualTokens: 4, headDim: 16 });
   expect(readArchitecture(original({ mm_vision_select_feature: 'cls_patch', mm_projector_type: 'linear' }), tower)).toMatchObject({
     vision: { dropFirst: false },
     projector: { layers: 1 },

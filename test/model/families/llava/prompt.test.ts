@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PromptPart } from '#domain/answer.ts';
 import { bundleTokenizer } from '#model/bundle.ts';
-import { encodeLlava } from '#model/families/llava/encode.ts';
-import { encodeText, templateNamed } from '#model/families/llava/prompt.ts';
+import { encodeLlava, encodeText, templateNamed } from '#model/families/llava/prompt.ts';
 import { importCheckpoint } from '#model/import.ts';
 import { golden, temporaryFolder } from '../../folder.ts';
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { TensorSource } from '#model/checkpoint/tensors.ts';
-import { llavaGraphs, readArchitecture } from '#model/families/llava/architecture.ts';
+import { imageDecoderGraphs } from '#model/families/image-decoder.ts';
+import { readArchitecture } from '#model/families/llava/architecture.ts';
 import { resolveWeights, writeLlava } from '#model/families/llava/weights.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wetread-weights-'));
@@ -30,7 +31,7 @@ const original = readArchitecture(
 /** Every tensor of the architecture by our name. */
 function ours(a: typeof hf): Map<string, readonly number[]> {
   const needs = new Map<string, readonly number[]>();
-  for (const { graph } of llavaGraphs(a)) {
+  for (const { graph } of imageDecoderGraphs(a)) {
     for (const { recipe } of graph.weights)
       if (recipe.kind !== 'computed') for (const need of recipe.tensors) needs.set(need.name, need.shape);
   }

@@ -1,4 +1,4 @@
-/** Cases of one llava checkpoint: imported once for each template, run on the engine, compared tensor by tensor. */
+/** Cases of one checkpoint: imported once for each template, run on the engine, compared tensor by tensor. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,7 @@ import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import { joinRows, type Rows } from '#runtime/decoder.ts';
 import { type Engine, openEngine, type Prepared } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
-import { type CaseFile, type LlavaCase, llavaCaseSchema, tensorsPath } from './case.ts';
+import { type CaseFile, type ModelCase, modelCaseSchema, tensorsPath } from './case.ts';
 import { absent, type Cell, compareClose, compareExact, miss, type Tolerance, worst } from './compare.ts';
 import { keepOneIn, leaveOneOut, shapley, subsets } from './games.ts';
 import { type Column, failedRow, type Row, rowOf } from './row.ts';
@@ -31,7 +31,7 @@ const scoreTolerance: Tolerance = { abs: 1e-3, rel: 0 };
  */
 const comparedByRow: ReadonlySet<string> = new Set(['radfm']);
 
-function toleranceOf(tensors: TensorSource, name: string, { family, tolerance }: LlavaCase): Tolerance {
+function toleranceOf(tensors: TensorSource, name: string, { family, tolerance }: ModelCase): Tolerance {
   const row = tensors.info(name).shape.at(-1);
   return comparedByRow.has(family) && name !== 'pixel_values' && row !== undefined ? { ...tolerance, row } : tolerance;
 }
@@ -43,8 +43,8 @@ interface Loaded {
 }
 
 /** Rows of the cases that share a checkpoint and a template. */
-export async function runLlavaCases(folder: string, files: readonly CaseFile[]): Promise<Row[]> {
-  const cases = files.map((file) => ({ file, golden: llavaCaseSchema.parse(file.json) }));
+export async function runModelCases(folder: string, files: readonly CaseFile[]): Promise<Row[]> {
+  const cases = files.map((file) => ({ file, golden: modelCaseSchema.parse(file.json) }));
   const rows: Row[] = [];
   for (const template of new Set(cases.map(({ golden }) => golden.template))) {
     const mine = cases.filter(({ golden }) => golden.template === template);
@@ -77,7 +77,7 @@ export async function runLlavaCases(folder: string, files: readonly CaseFile[]):
   return rows;
 }
 
-async function runCase(loaded: Loaded, file: CaseFile, golden: LlavaCase): Promise<Row> {
+async function runCase(loaded: Loaded, file: CaseFile, golden: ModelCase): Promise<Row> {
   const encoded = encodedCase({ ...loaded, manifest: withSystem(loaded.manifest, golden) }, await partsOf(file.folder, golden));
   const tensors = existsSync(tensorsPath(file)) ? await openSafetensors(tensorsPath(file)) : null;
   try {
@@ -94,7 +94,7 @@ async function runCase(loaded: Loaded, file: CaseFile, golden: LlavaCase): Promi
 }
 
 /** Segments as parts of a prompt: pictures, and volumes where a file holds tensors. */
-async function partsOf(folder: string, golden: LlavaCase): Promise<(PromptPart | VolumePart)[]> {
+async function partsOf(folder: string, golden: ModelCase): Promise<(PromptPart | VolumePart)[]> {
   const parts: (PromptPart | VolumePart)[] = [];
   for (const segment of golden.segments) {
     if ('text' in segment) parts.push({ kind: 'text', text: segment.text });
@@ -105,7 +105,7 @@ async function partsOf(folder: string, golden: LlavaCase): Promise<(PromptPart |
 }
 
 /** gemma3 has no system role: a case's system text stands in front of its user turn. Other families' templates hold theirs. */
-function withSystem(manifest: Manifest, { system }: LlavaCase): Manifest {
+function withSystem(manifest: Manifest, { system }: ModelCase): Manifest {
   if (manifest.family !== 'gemma3' || !system) return manifest;
   const { template } = manifest.prompt;
   return { ...manifest, prompt: { ...manifest.prompt, template: { ...template, before: `${template.before}${system}\n\n` } } };
@@ -131,7 +131,7 @@ async function readVolume(path: string): Promise<RawVolume> {
   }
 }
 
-function tokensCell(encoded: EncodedPrompt, golden: LlavaCase): Cell {
+function tokensCell(encoded: EncodedPrompt, golden: ModelCase): Cell {
   const cells: Cell[] = [];
   if (golden.input_ids) cells.push(compareExact(encoded.inputIds, golden.input_ids));
   if (golden.prompt_text) cells.push(golden.prompt_text === encoded.text ? { text: '=', miss: false } : miss('prompt text differs'));
@@ -142,7 +142,7 @@ async function tensorCells(
   engine: Engine,
   prepared: Prepared,
   tensors: TensorSource,
-  golden: LlavaCase,
+  golden: ModelCase,
 ): Promise<Partial<Record<Column, Cell>>> {
   const close = async (name: string, found: ArrayLike<number>) =>
     tensors.names.includes(name) ? compareClose(found, await tensors.readF32(name), toleranceOf(tensors, name, golden)) : absent;
@@ -185,14 +185,14 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 }
 
 /** Logits at every prompt position, or from `logits_from` on. */
-async function logitsOf(engine: Engine, { encoded }: Prepared, embeds: Rows, golden: LlavaCase): Promise<Float32Array> {
+async function logitsOf(engine: Engine, { encoded }: Prepared, embeds: Rows, golden: ModelCase): Promise<Float32Array> {
   const from = golden.logits_from ?? 0;
   const positions = Array.from({ length: embeds.count - from }, (_, i) => from + i);
   return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions, encoded.positions)).logits;
 }
 
 /** One row per generated token, the golden tokens before it. */
-async function stepLogits(engine: Engine, { encoded }: Prepared, embeds: Rows, tensors: TensorSource, golden: LlavaCase): Promise<Cell> {
+async function stepLogits(engine: Engine, { encoded }: Prepared, embeds: Rows, tensors: TensorSource, golden: ModelCase): Promise<Cell> {
   if (!tensors.names.includes('step_logits') || !golden.output_ids) return absent;
   const rows = joinRows([embeds, await engine.decoder.embed(golden.output_ids.slice(0, -1))], engine.sizes.hiddenSize);
   const positions = golden.output_ids.map((_, i) => embeds.count - 1 + i);
@@ -209,7 +209,7 @@ function stripped(text: string): string {
   return text.replace(new RegExp(`^${space}|${space}$`, 'g'), '');
 }
 
-async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Prepared, golden: LlavaCase): Promise<Cell> {
+async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Prepared, golden: ModelCase): Promise<Cell> {
   if (!golden.output_ids || !golden.generation) return absent;
   const { max_new_tokens: maxNewTokens, stop_ids: stopIds, min_new_tokens: minNewTokens } = golden.generation;
   const options = {
@@ -228,7 +228,7 @@ async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Pre
   return text === golden.output_text ? cell : miss(`text ${JSON.stringify(text)} for ${JSON.stringify(golden.output_text)}`);
 }
 
-async function scoreCells(engine: Engine, prepared: Prepared, golden: LlavaCase): Promise<Partial<Record<Column, Cell>>> {
+async function scoreCells(engine: Engine, prepared: Prepared, golden: ModelCase): Promise<Partial<Record<Column, Cell>>> {
   const { score, answer_ids: answer } = golden;
   if (!score || !answer) return {};
   const tables: Cell[] = [];

@@ -6,8 +6,8 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import type { DecoderArchitecture } from '../../onnx/decoder.ts';
-import type { RopeScaling, Rotary } from '../../onnx/rotary.ts';
+import type { DecoderArchitecture } from '../onnx/decoder.ts';
+import type { RopeScaling, Rotary } from '../onnx/rotary.ts';
 
 const size = z.number().int().positive();
 

@@ -1,11 +1,19 @@
-/** A prompt of the llava family as the engine runs it, within the bundle's limits: too much is an error, never a cut. */
-import type { PromptPart } from '#domain/answer.ts';
+/** Pictures among texts, each with the same number of rows, within the bundle's limits: too much is an error, never a cut. */
+import type { PromptPart, RawImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
-import type { Manifest } from '../../bundle-manifest.ts';
-import type { EncodedPrompt } from '../../encoded.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { encodeImage } from './preprocess.ts';
-import { encodeText } from './prompt.ts';
+import type { Manifest } from '../bundle-manifest.ts';
+import type { EncodedImage, EncodedPrompt } from '../encoded.ts';
+import { frame, normalize, type Processor } from '../preprocess/processor.ts';
+
+/** [1, 3, height, width] f32; the black null is a raw 0 in the whole square, padding included. */
+export function encodeImage(image: RawImage, processor: Processor): EncodedImage {
+  const { final } = frame(image, processor);
+  return {
+    data: normalize(final, processor),
+    shape: [1, 3, final.height, final.width],
+    black: processor.mean.map((mean, channel) => (0 - mean) / (processor.std[channel] ?? 1)),
+  };
+}
 
 /**
  * A text's ids with images in their places, within the bundle's limits, and the images as tensors.
@@ -37,9 +45,4 @@ export function encodeInterleaved(
     );
   }
   return { ...encoded, images: images.map((image) => encodeImage(image, manifest.processor)) };
-}
-
-/** Text with the template around it, images as tensors. @throws too-many-images, prompt-too-long */
-export function encodeLlava(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt {
-  return encodeInterleaved(manifest, parts, () => encodeText(manifest, tokenizer, parts));
 }
