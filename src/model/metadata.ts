@@ -27,6 +27,8 @@ export const metadataSchema = z.strictObject({
   pad: z.boolean().optional(),
   /** Side of the pictures in pixels, where no file says it or the encoder takes several. */
   imageSize: z.int().positive().optional(),
+  /** Attention heads of learned queries, where no file says them (medvint-td). */
+  qformerHeads: z.int().positive().optional(),
   /** Order of merged 2 x 2 blocks (vila-m3), where the checkpoint's version does not settle it. */
   mergeOrder: z.enum(['columns', 'rows']).optional(),
 });

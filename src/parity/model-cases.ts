@@ -20,6 +20,7 @@ import { openStockRuntime } from '#runtime/ort-stock.ts';
 import { type CaseFile, type ModelCase, modelCaseSchema, tensorsPath } from './case.ts';
 import { absent, type Cell, compareClose, compareExact, miss, type Tolerance, worst } from './compare.ts';
 import { keepOneIn, leaveOneOut, shapley, subsets } from './games.ts';
+import { readImportOptions } from './import-options.ts';
 import { type Column, failedRow, type Row, rowOf } from './row.ts';
 
 /** Subset log-probabilities and what follows from them. */
@@ -54,7 +55,7 @@ export async function runModelCases(folder: string, files: readonly CaseFile[]):
       const { bundle } = await importCheckpoint({
         from: join(folder, 'checkpoint'),
         to: join(work, 'bundle'),
-        metadata: { template: template ?? 'raw', limits: { maxImages } },
+        metadata: { ...(await readImportOptions(folder)), template: template ?? 'raw', limits: { maxImages } },
       });
       const { manifest } = bundle;
       const engine = await openEngine(
