@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import { activations, type VisionArchitecture } from '../onnx/vision-transformer.ts';
+import { activations } from '../onnx/layers.ts';
+import type { VisionArchitecture } from '../onnx/vision-transformer.ts';
 
 const size = z.number().int().positive();
 

@@ -4,10 +4,8 @@
  * A selected hidden state is post-normed only with `postNorm`, and the blocks above it are not built. With `classToken` the class row is the first.
  * Source: transformers modeling_clip.py, modeling_siglip.py, modeling_llava.py; the authors' multimodal_projector/builder.py.
  */
-import { Graph, type TensorNeed } from './graph.ts';
-
-export const activations = ['quick_gelu', 'gelu', 'gelu_pytorch_tanh'] as const;
-export type Activation = (typeof activations)[number];
+import { Graph } from './graph.ts';
+import { type Activation, activate, attention, layerNorm, linear, stored } from './layers.ts';
 
 export interface VisionArchitecture {
   readonly hiddenSize: number;
@@ -46,32 +44,6 @@ export function visualTokens(a: VisionArchitecture): number {
   return encoderRows(a) - (a.dropFirst ? 1 : 0);
 }
 
-function stored(graph: Graph, name: string, need: TensorNeed, dims = need.shape): string {
-  return graph.weight(name, dims, { kind: 'stored', tensors: [need] });
-}
-
-function matrix(graph: Graph, name: string, tensor: string, into: number, out: number): string {
-  return graph.weight(name, [into, out], { kind: 'transposed', tensors: [{ name: tensor, shape: [out, into] }] });
-}
-
-function linear(graph: Graph, x: string, out: string, from: string, into: number, size: number, bias: boolean): string {
-  const weight = matrix(graph, `${out}.weight`, `${from}.weight`, into, size);
-  if (!bias) return graph.op('MatMul', [x, weight], out);
-  const offset = stored(graph, `${out}.bias`, { name: `${from}.bias`, shape: [size] });
-  return graph.op('Add', [graph.op('MatMul', [x, weight], `${out}.product`), offset], out);
-}
-
-function layerNorm(graph: Graph, a: VisionArchitecture, x: string, out: string, from: string): string {
-  const scale = stored(graph, `${out}.scale`, { name: `${from}.weight`, shape: [a.hiddenSize] });
-  const offset = stored(graph, `${out}.offset`, { name: `${from}.bias`, shape: [a.hiddenSize] });
-  return graph.op('LayerNormalization', [x, scale, offset], out, { axis: { int: -1 }, epsilon: { float: a.normEpsilon } });
-}
-
-function activate(graph: Graph, kind: Activation, x: string, out: string): string {
-  if (kind === 'quick_gelu') return graph.contrib('QuickGelu', [x], out, { alpha: { float: 1.702 } });
-  return graph.op('Gelu', [x], out, { approximate: { text: kind === 'gelu' ? 'none' : 'tanh' } });
-}
-
 /** pixel_values [images, channels, size, size] -> [images, rows, hidden], patches in rows of the image, positions added. */
 function embeddings(graph: Graph, a: VisionArchitecture): string {
   const hidden = a.hiddenSize;
@@ -94,31 +66,29 @@ function embeddings(graph: Graph, a: VisionArchitecture): string {
   }
   const positions = { name: `${from}.position_embedding.weight`, shape: [encoderRows(a), hidden] };
   const placed = graph.op('Add', [rows, stored(graph, 'positions', positions)], 'embedded');
-  return a.kind === 'clip' ? layerNorm(graph, a, placed, 'normed', 'vision.pre_layrnorm') : placed;
+  return a.kind === 'clip' ? layerNorm(graph, placed, 'normed', 'vision.pre_layrnorm', { size: hidden, epsilon: a.normEpsilon }) : placed;
 }
 
-/** One pre-norm block with full attention. */
-function block(graph: Graph, a: VisionArchitecture, index: number, x: string): string {
-  const at = `blocks.${index}`;
-  const from = `vision.encoder.layers.${index}`;
+/** What a pre-norm block is made of. */
+export interface BlockSizes {
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly heads: number;
+  readonly activation: Activation;
+  readonly normEpsilon: number;
+}
+
+/** One pre-norm block with full attention: x [.., rows, hidden]; `at` names its values in the graph, `from` its tensors. */
+export function block(graph: Graph, a: BlockSizes, at: string, from: string, x: string): string {
   const hidden = a.hiddenSize;
-  const normed = layerNorm(graph, a, x, `${at}.norm1`, `${from}.layer_norm1`);
-  const apart = ['q', 'k', 'v'].map((part) => {
-    const weight = matrix(graph, `${at}.${part}.weight`, `${from}.self_attn.${part}_proj.weight`, hidden, hidden);
-    return graph.op('MatMul', [normed, weight], `${at}.${part}`);
-  });
-  const bias = graph.weight(`${at}.qkv.bias`, [3 * hidden], {
-    kind: 'stored',
-    tensors: ['q', 'k', 'v'].map((part) => ({ name: `${from}.self_attn.${part}_proj.bias`, shape: [hidden] })),
-  });
-  const heads = { int: a.heads };
-  const context = graph.contrib('MultiHeadAttention', [...apart, bias], `${at}.context`, { num_heads: heads });
-  const attended = linear(graph, context, `${at}.out`, `${from}.self_attn.out_proj`, hidden, hidden, true);
+  const norm = { size: hidden, epsilon: a.normEpsilon };
+  const normed = layerNorm(graph, x, `${at}.norm1`, `${from}.layer_norm1`, norm);
+  const attended = attention(graph, `${at}.attention`, `${from}.self_attn`, { size: hidden, heads: a.heads }, normed, normed);
   const middle = graph.op('Add', [x, attended], `${at}.middle`);
-  const normed2 = layerNorm(graph, a, middle, `${at}.norm2`, `${from}.layer_norm2`);
-  const up = linear(graph, normed2, `${at}.fc1`, `${from}.mlp.fc1`, hidden, a.intermediateSize, true);
+  const normed2 = layerNorm(graph, middle, `${at}.norm2`, `${from}.layer_norm2`, norm);
+  const up = linear(graph, normed2, `${at}.fc1`, `${from}.mlp.fc1`, { into: hidden, out: a.intermediateSize });
   const active = activate(graph, a.activation, up, `${at}.active`);
-  const down = linear(graph, active, `${at}.fc2`, `${from}.mlp.fc2`, a.intermediateSize, hidden, true);
+  const down = linear(graph, active, `${at}.fc2`, `${from}.mlp.fc2`, { into: a.intermediateSize, out: hidden });
   return graph.op('Add', [middle, down], `${at}.sum`);
 }
 
@@ -127,7 +97,8 @@ export function project(graph: Graph, p: ProjectorArchitecture, x: string, into:
   let rows = x;
   for (let layer = 0; layer < p.layers; layer++) {
     if (layer > 0) rows = activate(graph, p.activation, rows, `projector.${layer}.active`);
-    rows = linear(graph, rows, `projector.${layer}`, `projector.${layer}`, layer === 0 ? into : p.outSize, p.outSize, p.bias);
+    const sizes = { into: layer === 0 ? into : p.outSize, out: p.outSize, bias: p.bias };
+    rows = linear(graph, rows, `projector.${layer}`, `projector.${layer}`, sizes);
   }
   return rows;
 }
@@ -149,8 +120,8 @@ export function encoderGraph(a: VisionArchitecture, projection: Projection): Gra
   const graph = new Graph('vision');
   graph.input('pixel_values', 'f32', ['images', a.channels, a.imageSize, a.imageSize]);
   let x = embeddings(graph, a);
-  for (let index = 0; index < a.blocks; index++) x = block(graph, a, index, x);
-  if (a.postNorm === true) x = layerNorm(graph, a, x, 'post_norm', 'vision.post_layernorm');
+  for (let index = 0; index < a.blocks; index++) x = block(graph, a, `blocks.${index}`, `vision.encoder.layers.${index}`, x);
+  if (a.postNorm === true) x = layerNorm(graph, x, 'post_norm', 'vision.post_layernorm', { size: a.hiddenSize, epsilon: a.normEpsilon });
   graph.integers('slice.start', [a.dropFirst ? 1 : 0]);
   graph.integers('slice.end', [encoderRows(a)]);
   graph.integers('slice.axis', [1]);

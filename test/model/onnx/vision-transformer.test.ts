@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { afterAll, expect, test } from 'vitest';
 import { writeGraphs } from '#model/onnx/files.ts';
-import { type Activation, encoderRows, type VisionArchitecture, visionGraph, visualTokens } from '#model/onnx/vision-transformer.ts';
+import type { Activation } from '#model/onnx/layers.ts';
+import { encoderRows, type VisionArchitecture, visionGraph, visualTokens } from '#model/onnx/vision-transformer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wetread-vision-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -76,6 +77,7 @@ function patch(a: VisionArchitecture, pixels: Float32Array, image: number, row: 
 }
 
 const activate: Record<Activation, (x: number) => number> = {
+  relu: (x) => Math.max(0, x),
   quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
   gelu_pytorch_tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
   // The normal distribution by Simpson's rule; beyond six standard deviations nothing is left to add.
@@ -97,6 +99,7 @@ test.each([
   [2, 'gelu_pytorch_tanh', false],
   [2, 'quick_gelu', true],
   [3, 'gelu', true],
+  [2, 'relu', true],
 ] as const)('%i projector layers with %s, bias %s, equal plain arithmetic, row by row of the image', async (layers, activation, bias) => {
   const { pixels, vision, features } = await run(tower, layers, activation, bias, 2);
   expect([vision.dims, features.dims]).toEqual([

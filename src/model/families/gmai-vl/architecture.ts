@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import { activations } from '../../onnx/vision-transformer.ts';
+import { activations } from '../../onnx/layers.ts';
 import { readVision } from '../hf-vision.ts';
 import type { ImageDecoder } from '../image-decoder.ts';
 import { readDecoder } from './decoder-config.ts';
