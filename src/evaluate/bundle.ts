@@ -38,7 +38,7 @@ async function promptOf(dir: string): Promise<EvaluationPrompt> {
 }
 
 async function answerOf(device: Device, parts: readonly PromptPart[]) {
-  const { answer, promptId } = await device.ask({ parts, maxNewTokens: null });
+  const { answer, promptId } = await device.ask({ parts, task: 'report', maxNewTokens: null });
   return { answer, promptId, release: () => device.release(promptId) };
 }
 

@@ -32,22 +32,6 @@ export const intendedUseSchema = z.strictObject({
   statement: text.nullable(),
 });
 
-/** A task's prompt and where its words are from; `{question}` is filled in, a bare `{}` is part of the authors' wording. */
-export const taskSchema = z.strictObject({ text, source: text.optional() });
-
-/**
- * How a prompt is worded before the task's text, where a model was trained on one wording: slots {items}, {region}, {view}, {date}, {days}.
- * null = the service's general wording.
- */
-export const wordingSchema = z.strictObject({
-  order: z.array(z.enum(['history', 'images', 'task'])),
-  history: z.string(),
-  historySeparator: z.string(),
-  historyNone: z.string(),
-  historyMaxTokens: count,
-  labels: z.strictObject({ current: z.string(), prior: z.string() }),
-});
-
 /** What surrounds the message, and whether the tokenizer adds its own tokens (BOS) around it. */
 const templateSchema = z.strictObject({
   name: text,
@@ -58,6 +42,42 @@ const templateSchema = z.strictObject({
   specialTokens: z.boolean(),
 });
 export type Template = z.infer<typeof templateSchema>;
+
+/**
+ * A task's prompt and where its words are from. Slots: `{question}`; `{options}`, one a line; `{images}`, where the pictures stand (absent =
+ * before the text). A bare `{}` is part of the authors' wording. `template` = what surrounds this task's message, where it is not what
+ * surrounds the others'.
+ */
+export const taskSchema = z.strictObject({ text, source: text.optional(), template: templateSchema.optional() });
+
+/**
+ * How a prompt is worded before the task's text, where a model was trained on one wording. Absent keys, and null as a whole, are the service's
+ * general wording, whose schema (prompt/wording.ts) says the slots.
+ */
+export const wordingSchema = z
+  .strictObject({
+    order: z.array(z.enum(['history', 'images', 'task'])),
+    history: z.string(),
+    historySeparator: z.string(),
+    historyNone: z.string(),
+    historyMaxTokens: count,
+    historyItem: z.record(z.string(), z.string()),
+    labels: z
+      .strictObject({
+        current: z.string(),
+        prior: z.string(),
+        currentSlice: z.string(),
+        priorSlice: z.string(),
+        currentImage: z.string(),
+        priorImage: z.string(),
+      })
+      .partial(),
+    /** Before each of several pictures of which nothing is known but its number, slot {number}. */
+    numbered: z.string(),
+    afterImage: z.string(),
+    afterSlice: z.string(),
+  })
+  .partial();
 
 /**
  * `expand`: the placeholder is one token of the vocabulary, repeated once per visual token (HF). `splice`: text is tokenised piece by piece
@@ -123,3 +143,9 @@ export const manifestSchema = z.strictObject({
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The manifest with the template of one of its tasks; without a task, or where the task has none of its own, as it is. */
+export function forTask(manifest: Manifest, task: string | undefined): Manifest {
+  const template = task === undefined ? undefined : manifest.tasks[task]?.template;
+  return template === undefined ? manifest : { ...manifest, prompt: { ...manifest.prompt, template } };
+}

@@ -12,10 +12,11 @@ import { regionsOfTerm } from '#domain/regions.ts';
 import { daysBetween, isFilm } from '#domain/relevance.ts';
 import type { Segment } from '#domain/segment.ts';
 import { imageKey } from '#domain/study.ts';
+import { aroundImages, imagesSlot } from '#domain/task-text.ts';
 import { choosePictures } from './choose.ts';
 import { type HistoryLimits, historyDigest, historyText } from './history.ts';
 import type { PlannedImage } from './plan.ts';
-import { fill, type Wording } from './wording.ts';
+import { defaultWording, fill, type Wording } from './wording.ts';
 
 export interface PromptRequest {
   readonly evidence: Evidence;
@@ -38,14 +39,16 @@ export interface Prompt {
 
 type Slice = PlannedImage['slice'];
 
-function labelOf(picture: Picture, slice: Slice, prior: boolean, { evidence, wording }: PromptRequest): string {
-  const { study } = evidence.subject;
-  const own = prior ? (evidence.priors.find((one) => one.study.uid === picture.ref.study)?.study ?? study) : study;
+/** What the slots of a label say of a picture; null = not known. */
+function slotsOf(picture: Picture, slice: Slice, number: number, prior: boolean, { subject, priors }: Evidence) {
+  const { study } = subject;
+  const own = prior ? (priors.find((one) => one.study.uid === picture.ref.study)?.study ?? study) : study;
   const said = picture.bodyPart === null ? [] : regionsOfTerm(picture.bodyPart);
   const regions = said.length > 0 ? said : own.regions;
   const date = picture.date ?? own.date;
   const days = date === null || study.date === null ? null : daysBetween(date, study.date);
-  const slots = {
+  return {
+    number: String(number),
     modality: picture.modality,
     // A whole body or a limb is a set of many; a label that lists them all says less than none.
     region: regions.length === 0 || regions.length > 3 ? null : regions.join(' and '),
@@ -55,28 +58,50 @@ function labelOf(picture: Picture, slice: Slice, prior: boolean, { evidence, wor
     slice: slice === null ? null : String(slice.index),
     slices: slice === null ? null : String(slice.of),
   };
-  const { labels } = wording;
+}
+
+interface Labelled {
+  readonly picture: Picture;
+  readonly slice: Slice;
+  readonly slots: ReturnType<typeof slotsOf>;
+  readonly prior: boolean;
+}
+
+function labelOf({ picture, slice, slots, prior }: Labelled, { labels }: Pick<Wording, 'labels'>): string {
   if (isFilm(picture.modality)) return fill(prior ? labels.prior : labels.current, slots);
   if (slice !== null) return fill(prior ? labels.priorSlice : labels.currentSlice, slots);
   return fill(prior ? labels.priorImage : labels.currentImage, slots);
 }
 
-interface Labelled {
-  readonly picture: Picture;
-  readonly label: string;
-  readonly prior: boolean;
-}
-
-function draftImage({ picture, label, prior }: Labelled): DraftImage {
-  const { ref, modality, width, height, seriesNumber, instanceNumber, date } = picture;
-  return { ref, label: label.replace(/:?\s*$/, ''), modality, width, height, seriesNumber, instanceNumber, date, prior, picture: null };
+function draftImage(image: Labelled, wording: Wording): DraftImage {
+  const { ref, modality, width, height, seriesNumber, instanceNumber, date } = image.picture;
+  const { prior } = image;
+  // A reader needs a name for the picture, also where the model was trained without one.
+  const label = (labelOf(image, wording) || labelOf(image, defaultWording)).replace(/:?\s*$/, '');
+  return { ref, label, modality, width, height, seriesNumber, instanceNumber, date, prior, picture: null };
 }
 
 function imageSegments(images: readonly Labelled[], wording: Wording): readonly Segment[] {
-  return images.flatMap(({ picture, label }): Segment[] => [
-    { kind: 'image', label, ref: picture.ref, picture },
-    { kind: 'text', text: wording.afterImage },
-  ]);
+  return images.flatMap((image): Segment[] => {
+    const { picture, slice, slots, prior } = image;
+    const after = slice !== null && !prior && wording.afterSlice !== '' ? fill(wording.afterSlice, slots) : wording.afterImage;
+    return [
+      { kind: 'image', label: labelOf(image, wording), ref: picture.ref, picture },
+      { kind: 'text', text: after },
+    ];
+  });
+}
+
+/** History, images and task in the wording's order; images stand inside the task where its text has a slot for them. */
+function segmentsOf(history: string, images: readonly Segment[], { task, order }: Wording): readonly Segment[] {
+  const isInside = task.includes(imagesSlot);
+  const { before, after } = aroundImages(task);
+  const blocks: Record<Wording['order'][number], readonly Segment[]> = {
+    history: [{ kind: 'text', text: history }],
+    images: isInside ? [] : images,
+    task: [{ kind: 'text', text: before }, ...(isInside ? images : []), { kind: 'text', text: after }],
+  };
+  return order.flatMap((block) => blocks[block]).filter((one) => one.kind === 'image' || one.text !== '');
 }
 
 /** @throws pixel-missing when no picture of the subject is given. */
@@ -92,19 +117,15 @@ export function buildPrompt(request: PromptRequest): Prompt {
     pictures.filter((picture) => !isCurrent(picture)),
     limits.maxImages,
   );
-  const images = choice.pictures.map((picture): Labelled => {
+  const images = choice.pictures.map((picture, index): Labelled => {
     const prior = !isCurrent(picture);
-    return { picture, prior, label: labelOf(picture, slices.get(imageKey(picture.ref)) ?? null, prior, request) };
+    const slice = slices.get(imageKey(picture.ref)) ?? null;
+    return { picture, slice, prior, slots: slotsOf(picture, slice, index + 1, prior, evidence) };
   });
   const history = historyText(evidence.history, wording, limits);
-  const blocks = {
-    history: [{ kind: 'text', text: history.text } as const],
-    images: imageSegments(images, wording),
-    task: [{ kind: 'text', text: wording.task } as const],
-  };
   return {
-    segments: wording.order.flatMap((block) => blocks[block]).filter((one) => one.kind === 'image' || one.text !== ''),
-    images: images.map(draftImage),
+    segments: segmentsOf(history.text, imageSegments(images, wording), wording),
+    images: images.map((image) => draftImage(image, wording)),
     warnings: [...choice.warnings, ...history.warnings, ...choice.pictures.flatMap(({ warnings }) => warnings)],
     historyDigest: historyDigest(evidence.history),
   };

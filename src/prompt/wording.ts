@@ -33,6 +33,7 @@ const defaults = {
     priorImage: 'Prior {modality}, {region} {view}, {date} ({days} days earlier): ',
   },
   afterImage: '',
+  afterSlice: '',
   task: 'Write the findings, the comparison with the prior and the impression.',
 } as const;
 
@@ -50,7 +51,7 @@ export const wordingSchema = z.object({
   historyMaxTokens: z.int().nonnegative().default(defaults.historyMaxTokens),
   /** Slots: text, date. */
   historyItem: z.record(z.enum(kinds), z.string()).default({ ...defaults.historyItem }),
-  /** Film: region view date days. Slice: modality region slice slices date days. Image: modality region view date days. */
+  /** Everywhere: number. Film: region view date days. Slice: modality region slice slices date days. Image: modality region view date days. */
   labels: z
     .object({
       current: label('current'),
@@ -63,6 +64,9 @@ export const wordingSchema = z.object({
     .default({ ...defaults.labels }),
   /** Behind an image, beyond what the family's template puts there (llava: a line end). */
   afterImage: z.string().default(defaults.afterImage),
+  /** Behind a slice of the current study, instead. Slots: those of a slice's label. */
+  afterSlice: z.string().default(defaults.afterSlice),
+  /** Slot: images, where they stand, before which `order` puts none then. */
   task: z.string().min(1).default(defaults.task),
 });
 

@@ -6,6 +6,7 @@
 import type { Answer, NullImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import { type Bundle, bundleTokenizer } from '#model/bundle.ts';
+import { forTask } from '#model/bundle-manifest.ts';
 import { type Family, familyOf } from '#model/families/registry.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import type { AskReply, AskRequest } from './device-protocol.ts';
@@ -73,7 +74,7 @@ class BundleConversation implements Conversation {
 
   async ask(request: AskRequest, onText: (text: string) => void): Promise<AskReply> {
     const { manifest } = this.#bundle;
-    const encoded = this.#family.encode(manifest, this.#tokenizer, request.parts);
+    const encoded = this.#family.encode(forTask(manifest, request.task), this.#tokenizer, request.parts);
     const maxNewTokens = Math.min(request.maxNewTokens ?? manifest.limits.maxNewTokens, manifest.limits.maxNewTokens);
     this.#dropCaches(null);
     const prepared = await this.#engine.prepare(encoded, maxNewTokens);

@@ -11,6 +11,8 @@ import type { Provider } from './port.ts';
 export interface AskRequest {
   /** The prompt before the family's template. */
   readonly parts: readonly PromptPart[];
+  /** The bundle's task that the parts word, whose own template is taken then; absent = the bundle's template. */
+  readonly task?: string;
   /** null = the bundle's limit. */
   readonly maxNewTokens: number | null;
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { HistoryItem } from '#domain/evidence.ts';
 import type { Segment } from '#domain/segment.ts';
+import { imageKey } from '#domain/study.ts';
 import { harmless, historyDigest, historyText } from '#prompt/history.ts';
 import { buildPrompt, type PromptRequest, partsOf } from '#prompt/prompt.ts';
 import { defaultWording, fill, wordingSchema } from '#prompt/wording.ts';
@@ -61,6 +62,26 @@ describe('the prompt', () => {
     const slice = picture('1.2.1', 12, { modality: 'CT', view: null });
     const { images } = build({ pictures: [slice], slices: new Map([[slice.ref.instance, { index: 12, of: 40 }]]) });
     expect(images[0]?.label).toBe('Current CT, chest, slice 12 of 40, 2026-11-24');
+  });
+  test("has its images where the task's text wants them", () => {
+    const wording = wordingSchema.parse({ order: ['history', 'images', 'task'], historyNone: '', task: 'Look at {images}and answer.' });
+    expect(written(build({ wording, pictures: [film] }).segments)).toBe('Look at Current film, chest PA, 2026-11-24: <image>\nand answer.');
+  });
+  test('numbers slices behind them where the model was trained so, and still names them to a reader', () => {
+    const slices = [1, 2].map((number) => picture('1.2.1', number, { modality: 'CT', view: null }));
+    const wording = wordingSchema.parse({ historyNone: '', labels: { currentSlice: '' }, afterSlice: 'SLICE {slice}', task: 'Question?' });
+    const places = new Map(slices.map((one, at) => [imageKey(one.ref), { index: at + 1, of: 2 }]));
+    const { segments, images } = build({ wording, pictures: slices, slices: places });
+    expect(written(segments)).toBe('<image>\nSLICE 1<image>\nSLICE 2Question?');
+    expect(images[1]?.label).toBe('Current CT, chest, slice 2 of 2, 2026-11-24');
+  });
+  test('numbers its images where the wording has a slot for it', () => {
+    const wording = wordingSchema.parse({
+      historyNone: '',
+      labels: { current: '<image_{number}>: ', prior: '<image_{number}>: ' },
+      task: 'x',
+    });
+    expect(written(build({ wording }).segments)).toBe('<image_1>: <image>\n<image_2>: <image>\nx');
   });
   test('without a picture of the subject is pixel-missing', () => {
     expect(() => build({ pictures: [oldFilm] })).toThrow(/found 1 pictures and none of the study/);
