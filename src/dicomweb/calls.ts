@@ -9,6 +9,7 @@ import { api } from 'dicomweb-client';
 import { WetreadError } from '#domain/errors.ts';
 import type { Uid } from '#domain/uid.ts';
 import type { Neighbour } from '#net/neighbour.ts';
+import { type Patience, waitedAsAsked } from '#net/retry-after.ts';
 import type { Token } from '#net/token.ts';
 import { XhrOverNeighbour } from '#net/xhr.ts';
 
@@ -22,6 +23,8 @@ export interface Place {
   readonly roots: Roots;
   readonly neighbour: Neighbour;
   readonly token: Token | null;
+  /** How long a busy archive (429, 503 with Retry-After) is waited for. */
+  readonly patience: Patience;
   /** Ends the searches of one caller. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -82,10 +85,16 @@ export function statusFailure(name: string, what: string, status: number, retryA
   );
 }
 
+/** A 401 leads to one new token, a busy archive to a wait as it asks, within bounds. */
 async function asked(place: Place, root: string, call: Call): Promise<XhrOverNeighbour> {
-  const first = await once(place, root, call);
-  if (first.answered !== 401 || place.token?.renew() !== true) return first;
-  return once(place, root, call);
+  let renewed = false;
+  for (let waits = 0; ; ) {
+    const xhr = await once(place, root, call);
+    const { answered: status, retryAfter } = xhr;
+    if (status === 401 && !renewed && place.token?.renew() === true) renewed = true;
+    else if (await waitedAsAsked({ status, retryAfter }, waits, place.patience, place.signal)) waits += 1;
+    else return xhr;
+  }
 }
 
 /**

@@ -192,7 +192,7 @@ export async function* readParts(
     }
   } catch (error) {
     if (error instanceof WetreadError && (error.code === 'net-unreachable' || error.code === 'net-timeout')) {
-      throw new WetreadError('dicomweb-truncated', `${where}: the connection ended in the middle of the answer`, { cause: error });
+      throw new WetreadError('dicomweb-truncated', `${where}: the answer broke off: ${error.message}`, { cause: error });
     }
     throw error;
   } finally {

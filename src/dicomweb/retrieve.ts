@@ -12,6 +12,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type ErrorCode, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Series } from '#domain/study.ts';
 import type { Uid } from '#domain/uid.ts';
+import { waitedAsAsked } from '#net/retry-after.ts';
 import { authorize } from '#net/token.ts';
 import { type Place, statusFailure } from './calls.ts';
 import { boundaryOf, type PartLimits, readParts } from './multipart.ts';
@@ -45,6 +46,7 @@ export interface RetrieveOptions {
 /** After these a second request may succeed, or the other instances may. */
 const passing = new Set<ErrorCode>(['dicomweb-truncated', 'net-unreachable', 'net-timeout']);
 const fallBack = new Set<ErrorCode>([...passing, 'net-too-large', 'dicomweb-refused']);
+const maxFailedInARow = 3;
 const stored = 'multipart/related; type="application/dicom"; transfer-syntax=*';
 const anySyntax = 'multipart/related; type="application/dicom"';
 
@@ -62,10 +64,20 @@ interface Session {
   readonly signal: AbortSignal | undefined;
   /** The archive said 429 or 503: asking for single instances would make it worse. */
   busy: boolean;
+  /** How often a busy archive was waited for, of all requests together. */
+  waits: number;
 }
 
-async function open(session: Session, url: string, accept = stored, renewed = false): ReturnType<Place['neighbour']['fetch']> {
-  const { neighbour, token, limits } = session.setup;
+interface Tries {
+  readonly accept: string;
+  readonly renewed: boolean;
+}
+
+const firstTry: Tries = { accept: stored, renewed: false };
+
+async function open(session: Session, url: string, tries = firstTry): ReturnType<Place['neighbour']['fetch']> {
+  const { neighbour, token, limits, patience } = session.setup;
+  const { accept, renewed } = tries;
   const headers = { accept, ...(await authorize(token, url)) };
   const answer = await neighbour.fetch(url, {
     headers,
@@ -74,14 +86,20 @@ async function open(session: Session, url: string, accept = stored, renewed = fa
   });
   if (answer.status === 200) return answer;
   await answer.body?.cancel();
-  if (answer.status === 401 && !renewed && token?.renew() === true) return open(session, url, accept, true);
-  if ((answer.status === 406 || answer.status === 400) && accept === stored) {
-    const again = await open(session, url, anySyntax, renewed);
+  const { status } = answer;
+  const retryAfter = answer.headers.get('retry-after');
+  if (status === 401 && !renewed && token?.renew() === true) return open(session, url, { ...tries, renewed: true });
+  if (await waitedAsAsked({ status, retryAfter }, session.waits, patience, session.signal)) {
+    session.waits += 1;
+    return open(session, url, tries);
+  }
+  if ((status === 406 || status === 400) && accept === stored) {
+    const again = await open(session, url, { ...tries, accept: anySyntax });
     session.warn('dicomweb-transcoded', `${neighbour.name}: the archive refuses transfer-syntax=*; what it sent may not be what is stored`);
     return again;
   }
-  session.busy = answer.status === 429 || answer.status === 503;
-  throw statusFailure(neighbour.name, new URL(url).pathname, answer.status, answer.headers.get('retry-after'));
+  session.busy = status === 429 || status === 503;
+  throw statusFailure(neighbour.name, new URL(url).pathname, status, retryAfter);
 }
 
 /** What a part is; null = it was dropped with a warning. */
@@ -161,21 +179,32 @@ async function* single(session: Session, uid: Uid, pausesMs: readonly number[]):
       return;
     } catch (thrown) {
       const error = codedOrThrow(thrown);
+      if (session.signal?.aborted === true) throw error;
       if (error.code === 'not-found') session.reasons.set(uid, 'gone (404)');
       else if (fallBack.has(error.code) && !session.busy) session.reasons.set(uid, error.message);
       else throw error;
       const pause = pausesMs[attempt];
-      if (!passing.has(error.code) || pause === undefined || session.signal?.aborted === true) return;
+      if (!passing.has(error.code) || pause === undefined) return;
       await wait(pause);
     }
+  }
+}
+
+/** All that is still wanted, one by one; an archive that fails at several in a row is left alone, or a stall would take hours. */
+async function* singles(session: Session, pausesMs: readonly number[]): AsyncGenerator<Retrieved> {
+  let failed = 0;
+  for (const uid of [...session.wanted]) {
+    if (failed === maxFailedInARow) session.reasons.set(uid, `not asked for after ${failed} that failed`);
+    else yield* single(session, uid, pausesMs);
+    if (failed < maxFailedInARow) failed = session.wanted.has(uid) ? failed + 1 : 0;
   }
 }
 
 /**
  * The wanted instances of one series, each as soon as it is complete, in the archive's order.
  * @throws dicomweb-missing-instances at the end, after everything that could be had; identity-conflict at once when a part belongs to
- * another study or one UID has two objects; dicomweb-unauthorised, dicomweb-unexpected-type, not-found (the series), dicomweb-refused (429 or
- * 503: the archive is busy) at once
+ * another study or one UID has two objects; dicomweb-unauthorised, dicomweb-unexpected-type, dicomweb-refused (429 or 503: the archive is
+ * busy for longer than we wait) at once
  */
 export async function* retrieve(
   setup: RetrieveSetup,
@@ -195,6 +224,7 @@ export async function* retrieve(
     warn: (code, message) => options.onWarning?.({ code, message }),
     signal: options.signal,
     busy: false,
+    waits: 0,
   };
   const total = session.wanted.size;
   if (total > 1 && total * 2 > series.instances.length) {
@@ -202,11 +232,17 @@ export async function* retrieve(
       yield* parts(session, `${setup.roots.wado}/studies/${study}/series/${series.uid}`);
     } catch (thrown) {
       const error = codedOrThrow(thrown);
-      if (!fallBack.has(error.code) || session.busy) throw error;
+      if (error.code === 'not-found') {
+        throw new WetreadError(
+          'dicomweb-missing-instances',
+          `${setup.neighbour.name}: series ${series.uid} is listed and gone (404); received 0 of ${total} instances`,
+        );
+      }
+      if (!fallBack.has(error.code) || session.busy || session.signal?.aborted === true) throw error;
       session.warn('dicomweb-single-retrieve', `${error.message}; ${session.wanted.size} of ${total} instances are asked for one by one`);
     }
   }
-  for (const uid of [...session.wanted]) yield* single(session, uid, options.pausesMs ?? [200, 800]);
+  yield* singles(session, options.pausesMs ?? [200, 800]);
   if (session.wanted.size === 0) return;
   const missing = [...session.wanted].map((uid) => `${uid} (${session.reasons.get(uid) ?? 'not sent'})`);
   throw new WetreadError(

@@ -15,6 +15,13 @@ import { foreignIssuer, type Key, keysOf, type StudyQuery } from './query.ts';
 export interface Hits<T> {
   readonly found: readonly T[];
   readonly warnings: readonly Warning[];
+  /** False when the archive has more than was read, or hits were left out: what is found is a part. */
+  readonly complete: boolean;
+}
+
+interface Raw {
+  readonly hits: readonly Dataset[];
+  readonly complete: boolean;
 }
 
 const pageSize = 100;
@@ -50,6 +57,23 @@ function ignored(place: Place, keys: readonly Key[], foreign: readonly Dataset[]
   return `${place.neighbour.name}: the archive does not apply ${names.join(', ')}: ${foreign.length} hits do not match what was asked`;
 }
 
+const moreRemain = /additional results/i;
+
+/** Why the pages that were read are not all; null = they are. `repeated`: the last page brought nothing new. */
+function shortfall(
+  level: Level,
+  count: number,
+  repeated: boolean,
+  last: { readonly full: boolean; readonly more: boolean },
+): Warning | null {
+  // An archive that ignores offset and gives everything at once repeats a page too, but then none that is just full.
+  if (repeated && (last.full || last.more)) {
+    return { code: 'dicomweb-paging', message: `the same page of ${level.kind} came twice; ${count} were read, there may be more` };
+  }
+  if (count < maxHits[level.kind]) return null;
+  return { code: 'dicomweb-capped', message: `more than ${maxHits[level.kind]} ${level.kind}; the rest was not read` };
+}
+
 /** All raw hits of a level, each UID once. */
 async function allPages(
   place: Place,
@@ -58,14 +82,16 @@ async function allPages(
   fields: readonly string[],
   warnings: Warning[],
   atMost = Number.POSITIVE_INFINITY,
-): Promise<readonly Dataset[]> {
+): Promise<Raw> {
+  const { name } = place.neighbour;
+  const limit = Math.min(pageSize, atMost);
+  const fixed = Object.fromEntries(keys.map((key) => [key.name, key.value]));
   const hits = new Map<string, Dataset>();
   const said = new Set<string>();
+  let short: Warning | null = null;
   for (let offset = 0; ; ) {
-    const fixed = Object.fromEntries(keys.map((key) => [key.name, key.value]));
-    const paging = { limit: String(Math.min(pageSize, atMost)), offset: String(offset) };
-    const one = await page(place, level, { ...fixed, ...paging }, fields);
-    for (const text of one.warnings) if (!/additional results/i.test(text)) said.add(text);
+    const one = await page(place, level, { ...fixed, limit: String(limit), offset: String(offset) }, fields);
+    for (const text of one.warnings) if (!moreRemain.test(text)) said.add(text);
     const before = hits.size;
     for (const hit of one.hits) hits.set(textAt(hit, uidTag[level.kind]) ?? `no UID ${hits.size}`, hit);
     if (offset === 0 && one.hits.length > 0 && one.hits.every((hit) => isForeign(keys, hit))) {
@@ -73,18 +99,18 @@ async function allPages(
         hint: 'this archive cannot be searched by that key',
       });
     }
-    if (one.hits.length === 0 || hits.size === before || hits.size >= atMost) break;
+    if (one.hits.length === 0 || hits.size >= atMost) break;
+    const repeated = hits.size === before;
+    short = shortfall(level, hits.size, repeated, {
+      full: one.hits.length === limit,
+      more: one.warnings.some((text) => moreRemain.test(text)),
+    });
+    if (repeated || short !== null) break;
     offset += one.hits.length;
-    if (hits.size >= maxHits[level.kind]) {
-      warnings.push({
-        code: 'dicomweb-capped',
-        message: `${place.neighbour.name}: more than ${maxHits[level.kind]} ${level.kind}; the rest was not read`,
-      });
-      break;
-    }
   }
-  for (const text of said) warnings.push({ code: 'dicomweb-warning', message: `${place.neighbour.name}: ${text}` });
-  return [...hits.values()];
+  if (short !== null) warnings.push({ code: short.code, message: `${name}: ${short.message}` });
+  for (const text of said) warnings.push({ code: 'dicomweb-warning', message: `${name}: ${text}` });
+  return { hits: [...hits.values()], complete: short === null };
 }
 
 function warnDropped(place: Place, keys: readonly Key[], failing: readonly Dataset[], warnings: Warning[]): void {
@@ -123,7 +149,7 @@ export async function findStudies<T>(
   const level: Level = { kind: 'studies' };
   const warnings: Warning[] = [];
   const keys = keysOf(query);
-  const raw = await allPages(place, level, keys, fields, warnings, query.atMost);
+  const { hits: raw, complete } = await allPages(place, level, keys, fields, warnings, query.atMost);
   const failing = raw.filter((hit) => !keys.every((key) => key.matches(hit)));
   warnDropped(place, keys, failing, warnings);
   const matching = raw.filter((hit) => !failing.includes(hit));
@@ -132,10 +158,14 @@ export async function findStudies<T>(
     const message = `${place.neighbour.name}: ${matching.length - own.length} studies carry this PatientID of another issuer and were left out`;
     warnings.push({ code: 'dicomweb-other-issuer', message });
   }
-  return { found: mapped(place, level, own, map, warnings), warnings };
+  const found = mapped(place, level, own, map, warnings);
+  return { found, warnings, complete: complete && found.length === own.length };
 }
 
-/** Series of a study or instances of a series; hits that name another study or series are dropped with a warning. */
+/**
+ * Series of a study or instances of a series; hits that name another study or series are dropped with a warning.
+ * @throws dicomweb-ignored-key when all of them do, and what a call throws
+ */
 export async function findBelow<T>(
   place: Place,
   level: Exclude<Level, { kind: 'studies' }>,
@@ -143,7 +173,7 @@ export async function findBelow<T>(
   map: (hit: Dataset) => T | null,
 ): Promise<Hits<T>> {
   const warnings: Warning[] = [];
-  const raw = await allPages(place, level, [], fields, warnings);
+  const { hits: raw, complete } = await allPages(place, level, [], fields, warnings);
   const own = raw.filter((hit) => {
     const study = textAt(hit, tags.studyUid) ?? level.study;
     const series = level.kind === 'instances' ? (textAt(hit, tags.seriesUid) ?? level.series) : null;
@@ -151,7 +181,10 @@ export async function findBelow<T>(
   });
   if (own.length < raw.length) {
     const message = `${place.neighbour.name}: ${raw.length - own.length} ${level.kind} belong to another study or series and were left out`;
+    if (own.length === 0)
+      throw new WetreadError('dicomweb-ignored-key', message, { hint: 'the archive does not apply the UIDs of the address' });
     warnings.push({ code: 'dicomweb-ignored-key', message });
   }
-  return { found: mapped(place, level, own, map, warnings), warnings };
+  const found = mapped(place, level, own, map, warnings);
+  return { found, warnings, complete: complete && found.length === own.length };
 }

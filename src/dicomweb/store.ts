@@ -61,9 +61,21 @@ export function compared(sent: Uint8Array, found: Uint8Array): Stored['equal'] |
   return ours !== null && theirs !== null && Buffer.compare(ours, theirs) === 0 ? 'data-set' : null;
 }
 
+/** What the archive holds now. @throws dicomweb-store-failed when it acknowledged the object and does not give it back */
+async function readBack(setup: RetrieveSetup, uids: PartUids): Promise<Uint8Array> {
+  try {
+    return await retrieveOne(setup, uids);
+  } catch (error) {
+    if (!(error instanceof WetreadError) || error.code !== 'dicomweb-missing-instances') throw error;
+    throw new WetreadError('dicomweb-store-failed', `${setup.neighbour.name}: ${uids.instance} was acknowledged and does not come back`, {
+      cause: error,
+    });
+  }
+}
+
 /**
  * Stores and reads back; storing the same object again is a success.
- * @throws dicomweb-store-failed when the archive does not say that it holds our UID, delivery-conflict when it holds other content
+ * @throws dicomweb-store-failed when the archive does not say that it holds our UID or does not give it back, delivery-conflict when it holds other content
  * under it, dicomweb-unauthorised, net-*
  */
 export async function store(setup: RetrieveSetup, bytes: Uint8Array): Promise<Stored> {
@@ -89,7 +101,7 @@ export async function store(setup: RetrieveSetup, bytes: Uint8Array): Promise<St
   const coerced = referenced === undefined ? null : integerAt(referenced, warningReason);
   const warnings =
     coerced === null ? [] : [{ code: 'dicomweb-store-warning', message: `${name}: stored with warning ${reasonWords(coerced)}` }];
-  const equal = compared(bytes, await retrieveOne(setup, uids));
+  const equal = compared(bytes, await readBack(setup, uids));
   if (equal !== null) return { uids, equal, warnings };
   throw new WetreadError('delivery-conflict', `${name}: what is stored under ${uids.instance} differs from what was sent`, {
     hint: 'the archive held another object under this UID or changed it; it is not sent again under a new UID',

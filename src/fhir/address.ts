@@ -49,7 +49,8 @@ export function isBelow(base: string, url: string): boolean {
   if (!URL.canParse(url)) return false;
   const [root, found] = [new URL(base), new URL(url)];
   const path = root.pathname.replace(/\/+$/, '');
-  return found.origin === root.origin && found.username === '' && (found.pathname === path || found.pathname.startsWith(`${path}/`));
+  if (found.username !== '' || found.password !== '') return false;
+  return found.origin === root.origin && (found.pathname === path || found.pathname.startsWith(`${path}/`));
 }
 
 /**

@@ -2,8 +2,8 @@
  * The one door out: one undici Agent per neighbour, with the allow-list at the connection.
  *
  * A connection to an origin that is not listed is never opened, whatever asked for it (a paging link, a redirect, a BulkDataURI, a
- * library). Answers come undecoded: an encoded answer could grow past every limit, so it is refused. Bytes, silence and the whole
- * time are limited on everything.
+ * library). Answers come undecoded: an encoded answer could grow past every limit, so it is refused. Bytes, silence, slowness and the
+ * whole time are limited on everything.
  *
  * Source: undici 7 (its own fetch and Agent together; the built-in fetch accepts the same Agent on Node 24).
  */
@@ -19,6 +19,9 @@ export interface Limits {
   readonly idleMs: number;
   /** Milliseconds for a whole exchange, body included. */
   readonly totalMs: number;
+  /** A body that brings less over `rateWindowMs` of waiting is given up: a drip of bytes is never silent. */
+  readonly minBytesPerSecond: number;
+  readonly rateWindowMs: number;
 }
 
 export interface NeighbourOptions extends Partial<Limits> {
@@ -51,7 +54,13 @@ export interface Neighbour {
   readonly close: () => Promise<void>;
 }
 
-const defaults: Limits = { maxBytes: 32 * 1024 * 1024, idleMs: 15_000, totalMs: 60_000 };
+const defaults: Limits = {
+  maxBytes: 32 * 1024 * 1024,
+  idleMs: 15_000,
+  totalMs: 60_000,
+  minBytesPerSecond: 1024,
+  rateWindowMs: 60_000,
+};
 
 interface StartHandler {
   onResponseStart(...args: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>): void;
@@ -84,6 +93,12 @@ function originsOf(name: string, urls: readonly string[]): ReadonlySet<string> {
       if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
         throw new WetreadError('site-invalid', `${name}: found ${JSON.stringify(text)}, expected an http or https URL`);
       }
+      if (url.username !== '' || url.password !== '') {
+        throw new WetreadError(
+          'site-invalid',
+          `${name}: found a user in the address ${url.origin}, expected none: credentials have keys of their own`,
+        );
+      }
       return url.origin;
     }),
   );
@@ -110,15 +125,39 @@ function refused(name: string, url: string | URL, origins: ReadonlySet<string>):
   });
 }
 
-/** The body of `response` with a running byte count and coded errors. */
-async function* counted(response: Response, maxBytes: number, fail: (error: unknown) => WetreadError): AsyncGenerator<Uint8Array> {
+/** Counts bytes against the time spent waiting for them; what the reader does in between does not count. */
+function ratekeeper({ minBytesPerSecond, rateWindowMs }: Limits): (bytes: number, waitedMs: number) => void {
+  let [got, waited] = [0, 0];
+  return (bytes, waitedMs) => {
+    got += bytes;
+    waited += waitedMs;
+    if (waited < rateWindowMs) return;
+    if (got * 1000 < minBytesPerSecond * waited) {
+      const found = Math.floor((got * 1000) / waited);
+      throw new WetreadError('net-timeout', `found ${found} bytes a second, expected at least ${minBytesPerSecond}: the answer drips`);
+    }
+    [got, waited] = [0, 0];
+  };
+}
+
+/** The body of `response` with a running byte count, a least rate and coded errors. */
+async function* counted(
+  response: Response,
+  maxBytes: number,
+  limits: Limits,
+  fail: (error: unknown) => WetreadError,
+): AsyncGenerator<Uint8Array> {
   if (response.body === null) return;
+  const rate = ratekeeper(limits);
   let bytes = 0;
   try {
+    let since = performance.now();
     for await (const chunk of response.body) {
       bytes += chunk.byteLength;
       if (bytes > maxBytes) throw new WetreadError('net-too-large', `the answer exceeds ${maxBytes} bytes`);
+      rate(chunk.byteLength, performance.now() - since);
       yield chunk;
+      since = performance.now();
     }
   } catch (error) {
     throw fail(error);
@@ -131,11 +170,18 @@ export function openNeighbour(options: NeighbourOptions): Neighbour {
     maxBytes: options.maxBytes ?? defaults.maxBytes,
     idleMs: options.idleMs ?? defaults.idleMs,
     totalMs: options.totalMs ?? defaults.totalMs,
+    minBytesPerSecond: options.minBytesPerSecond ?? defaults.minBytesPerSecond,
+    rateWindowMs: options.rateWindowMs ?? defaults.rateWindowMs,
   };
   const origins = originsOf(name, options.origins);
   const pool = agentFor(options, origins, limits);
   const agent = pool.compose((dispatch) => (request, handler) => dispatch(request, new Undecoded(handler)));
-  const allows = (url: string | URL): boolean => URL.canParse(String(url)) && origins.has(new URL(String(url)).origin);
+  const allows = (text: string | URL): boolean => {
+    if (!URL.canParse(String(text))) return false;
+    const url = new URL(String(text));
+    // "https://pacs.example@evil.example" and its like; nothing of ours is ever asked for with a user in the address.
+    return origins.has(url.origin) && url.username === '' && url.password === '';
+  };
   return {
     name,
     limits,
@@ -159,7 +205,7 @@ export function openNeighbour(options: NeighbourOptions): Neighbour {
       });
       const empty = response.body === null || [204, 205, 304].includes(response.status);
       // ReadableStream.from reads lazily, so that nothing is buffered beyond one chunk.
-      const body = empty ? undefined : ReadableStream.from(counted(response, maxBytes, fail));
+      const body = empty ? undefined : ReadableStream.from(counted(response, maxBytes, limits, fail));
       return new Response(body, { status: response.status, statusText: response.statusText, headers: [...response.headers] });
     },
   };

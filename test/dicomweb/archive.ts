@@ -1,10 +1,10 @@
 /** A scripted archive for the faults that a real one does not produce on demand, and the room's client before it. */
-import { type Dicomweb, openDicomweb } from '#dicomweb/client.ts';
+import { type Dicomweb, type DicomwebOptions, openDicomweb } from '#dicomweb/client.ts';
 import type { PartUids } from '#dicomweb/retrieve.ts';
-import { codeOf, WetreadError } from '#domain/errors.ts';
+import { codeOf, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Series } from '#domain/study.ts';
 import { type Uid, uidOf } from '#domain/uid.ts';
-import { openNeighbour } from '#net/neighbour.ts';
+import { type Limits, openNeighbour } from '#net/neighbour.ts';
 import type { Token } from '#net/token.ts';
 import { type Answerer, type Asked, serve, type TestServer } from '../net/servers.ts';
 
@@ -22,15 +22,20 @@ export function alsoClose(one: { close: () => Promise<void> }): void {
 export const study = uidOf('study');
 export const seriesUid = uidOf('series');
 
-/** The tests' objects are JSON of their UIDs: what readUids does with real files is tested in its own room. */
+/** The tests' objects are a line of JSON with their UIDs, and any bytes: what readUids does with real files is tested in its own room. */
 function readUids(bytes: Uint8Array): PartUids {
   const text = Buffer.from(bytes).toString();
   if (!text.startsWith('{')) throw new WetreadError('dicom-not-part10', 'no DICM');
-  return { study, series: seriesUid, sopClass: uidOf('class'), ...JSON.parse(text) };
+  return { study, series: seriesUid, sopClass: uidOf('class'), ...JSON.parse(text.split('\n', 1)[0] ?? '') };
 }
 
 export function object(instance: Uid, more: object = {}): Buffer {
   return Buffer.from(JSON.stringify({ instance, ...more }));
+}
+
+/** An object whose UIDs are read from its first bytes, as in a real file: a cut one still names them. */
+export function longObject(instance: Uid, pixels: string | Buffer): Buffer {
+  return Buffer.concat([object(instance), Buffer.from('\n'), Buffer.from(pixels)]);
 }
 
 interface Setup {
@@ -38,16 +43,54 @@ interface Setup {
   readonly client: Dicomweb;
 }
 
-export async function archive(answer: Answerer, token?: (origin: string) => Token, limits = {}): Promise<Setup> {
-  const server = await serve(answer);
-  const neighbour = openNeighbour({ name: 'PACS', origins: [server.origin], totalMs: 3000 });
-  open.push(server, neighbour);
-  const root = `${server.origin}/dicom-web`;
+/** Waits a second where a busy archive asks for it, no longer. */
+const patience = { maxWaitMs: 1000, maxWaits: 2 };
+
+/** The room's client before the server at `origin`. */
+export function clientOf(
+  origin: string,
+  token: Token | null = null,
+  limits: DicomwebOptions['limits'] = {},
+  net: Partial<Limits> = {},
+): Dicomweb {
+  const neighbour = openNeighbour({ name: 'PACS', origins: [origin], totalMs: 3000, ...net });
+  open.push(neighbour);
+  const root = `${origin}/dicom-web`;
   const roots = { qido: root, wado: root, stow: root };
-  return {
-    server,
-    client: openDicomweb({ roots, neighbour, token: token?.(server.origin) ?? null, readUids, defaultIssuer: null, limits }),
-  };
+  return openDicomweb({ roots, neighbour, token, readUids, defaultIssuer: null, limits, patience });
+}
+
+export async function archive(
+  answer: Answerer,
+  token?: (origin: string) => Token,
+  limits: DicomwebOptions['limits'] = {},
+  net: Partial<Limits> = {},
+): Promise<Setup> {
+  const server = await serve(answer);
+  open.push(server);
+  return { server, client: clientOf(server.origin, token?.(server.origin) ?? null, limits, net) };
+}
+
+export interface ReadSeries {
+  readonly got: readonly string[];
+  /** What came, by UID. */
+  readonly bytes: ReadonlyMap<string, Buffer>;
+  readonly warnings: readonly string[];
+  readonly error: unknown;
+}
+
+/** Reads the tests' series to its end, or to the error. */
+export async function readSeries(client: Dicomweb, wanted: readonly Uid[] = uids, signal?: AbortSignal): Promise<ReadSeries> {
+  const bytes = new Map<string, Buffer>();
+  const warnings: Warning[] = [];
+  const done = (error: unknown): ReadSeries => ({ got: [...bytes.keys()], bytes, warnings: warnings.map((one) => one.code), error });
+  try {
+    const options = { pausesMs: [1, 1], signal, onWarning: (warning: Warning) => void warnings.push(warning) };
+    for await (const one of client.retrieve(study, series, wanted, options)) bytes.set(one.uids.instance, Buffer.from(one.bytes));
+    return done(null);
+  } catch (error) {
+    return done(error);
+  }
 }
 
 export function hit(uid: string, values: Record<string, unknown> = {}): object {

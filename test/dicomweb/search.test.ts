@@ -23,6 +23,36 @@ describe('QIDO-RS', () => {
     expect(server.asked).toHaveLength(2);
   });
 
+  test.each([
+    ['the first page for every offset', (_offset: number) => 0, 100],
+    ['two pages in turn', (offset: number) => offset % 200, 200],
+  ])('an archive that gives %s is read once, and it is said that there may be more', async (_, at, count) => {
+    const all = Array.from({ length: 300 }, (_unused, n) => hit(uidOf(`s${n}`)));
+    const { client, server } = await archive((asked, response) => {
+      const from = at(Number(query(asked).get('offset')));
+      json(response, all.slice(from, from + 100));
+    });
+    const { found, warnings, complete } = await client.searchStudies({ patientId: 'P1' });
+    expect([found.length, complete, warnings.map((one) => one.code)]).toEqual([count, false, ['dicomweb-paging']]);
+    expect(server.asked).toHaveLength(count / 100 + 1);
+  });
+
+  test('an archive with a page limit of its own that repeats a page although it says that more remain is not whole', async () => {
+    const warning = '299 PACS: There are 9 additional results that can be requested';
+    const { client } = await archive((_, response) => json(response, [hit(uidOf('a')), hit(uidOf('b'))], 200, { warning }));
+    expect(await client.searchStudies({ patientId: 'P1' })).toMatchObject({ complete: false, warnings: [{ code: 'dicomweb-paging' }] });
+  });
+
+  test('a row that comes again on the next page, as when the archive grows, is taken once and the rest is read', async () => {
+    const all = ['a', 'b', 'b', 'c', 'd'].map((name) => hit(uidOf(name)));
+    const { client } = await archive((asked, response) => {
+      const offset = Number(query(asked).get('offset'));
+      json(response, all.slice(offset, offset + 2));
+    });
+    const { found, complete } = await client.searchStudies({ patientId: 'P1' });
+    expect([found.map((one) => one.uid), complete]).toEqual([['a', 'b', 'c', 'd'].map((name) => uidOf(name)), true]);
+  });
+
   test('each field asked for is a parameter of its own: Orthanc ignores a list whose comma is encoded', async () => {
     const { client, server } = await archive((_, response) => json(response, []));
     await client.searchStudies({ patientId: 'P1' });
@@ -35,7 +65,7 @@ describe('QIDO-RS', () => {
 
   test('204 is none', async () => {
     const { client } = await archive((_, response) => void response.writeHead(204).end());
-    expect(await client.searchStudies({ patientId: 'P1' })).toEqual({ found: [], warnings: [] });
+    expect(await client.searchStudies({ patientId: 'P1' })).toEqual({ found: [], warnings: [], complete: true });
   });
 
   test('an archive without end is read to a limit and it is said', async () => {
@@ -71,6 +101,32 @@ describe('QIDO-RS', () => {
   ])('a hit with %s is not taken', async (_, asked, values) => {
     const { client } = await archive((request, response) => json(response, pageOf(request, [hit(uidOf('x'), values)])));
     expect(await codeFrom(client.searchStudies({ patientId: 'P1', ...asked }))).toBe('dicomweb-ignored-key');
+  });
+
+  test('a PatientID that differs in letter case only is another patient, and it is said', async () => {
+    const other = hit(uidOf('f'), { '00100020': 'ab1' });
+    const { client } = await archive((asked, response) => json(response, pageOf(asked, [other])));
+    const { found, warnings } = await client.searchStudies({ patientId: 'AB1' });
+    expect([found, warnings.map((one) => one.code)]).toEqual([[], ['dicomweb-ignored-key']]);
+    const both = await archive((asked, response) => json(response, pageOf(asked, [other, hit(uidOf('a'), { '00100020': 'AB1' })])));
+    expect((await both.client.searchStudies({ patientId: 'AB1' })).found.map((one) => one.uid)).toEqual([uidOf('a')]);
+  });
+
+  test.each(['', '  ', '*', 'P*', 'P?', 'P1\\P2'])(
+    'the PatientID %j, which an archive reads as several or all, is never sent',
+    async (patientId) => {
+      const { client, server } = await archive((_, response) => json(response, [hit(uidOf('a'))]));
+      expect(await codeFrom(client.searchStudies({ patientId }))).toBe('request-malformed');
+      expect(server.asked).toHaveLength(0);
+    },
+  );
+
+  test.each(['P_1', 'P%1', 'P[1]', 'P1,P2'])('the PatientID %s, a pattern to some archives, brings nobody else in', async (patientId) => {
+    const all = [hit(uidOf('a'), { '00100020': 'PX1' }), hit(uidOf('b'), { '00100020': patientId }), hit(uidOf('c'), { '00100020': 'P1' })];
+    const { client, server } = await archive((asked, response) => json(response, pageOf(asked, all)));
+    const { found, warnings } = await client.searchStudies({ patientId });
+    expect([found.map((one) => one.uid), warnings.map((one) => one.code)]).toEqual([[uidOf('b')], ['dicomweb-ignored-key']]);
+    expect(server.asked.map((asked) => query(asked).getAll('PatientID'))).toEqual([[patientId], [patientId]]);
   });
 
   test('a PatientID of another issuer is left out with a warning, one without issuer stays', async () => {
@@ -160,6 +216,17 @@ describe('QIDO-RS', () => {
     expect(warnings.map((one) => one.code)).toEqual(['dicomweb-ignored-key']);
   });
 
+  test('series and instances that are all of another study are an error, never an empty study', async () => {
+    const { client } = await archive((asked, response) => {
+      const { pathname } = new URL(asked.url, 'http://x');
+      const below = pathname.endsWith('/studies') ? hit(study) : hit(uidOf('other'), { '0020000E': uidOf('e'), '00080060': 'CT' });
+      json(response, pageOf(asked, [below]));
+    });
+    expect(await codeFrom(client.searchSeries(study))).toBe('dicomweb-ignored-key');
+    expect(await codeFrom(client.searchInstances(study, seriesUid))).toBe('dicomweb-ignored-key');
+    expect(await codeFrom(client.describe(study, 'series'))).toBe('dicomweb-ignored-key');
+  });
+
   test('a study that is said to have more instances than are listed is described with a warning', async () => {
     const { client } = await archive((asked, response) => {
       const { pathname } = new URL(asked.url, 'http://x');
@@ -168,8 +235,22 @@ describe('QIDO-RS', () => {
       else if (pathname.endsWith('/series')) json(response, pageOf(asked, [hit(study, { '0020000E': seriesUid, '00080060': 'DX' })]));
       else json(response, pageOf(asked, [hit(study, { '00201208': 3 })]));
     });
-    const { study: found, warnings } = await client.describe(study, 'instances');
+    const { study: found, warnings, complete } = await client.describe(study, 'instances');
     expect(found?.series[0]?.instances).toHaveLength(1);
-    expect(warnings.map((one) => one.code)).toEqual(['dicomweb-count-differs']);
+    expect([complete, warnings.map((one) => one.code)]).toEqual([false, ['dicomweb-count-differs']]);
+  });
+
+  test('a study with an instance or a series that cannot be named is not complete', async () => {
+    const answer = (instance: string, modality: string | null) =>
+      archive((asked, response) => {
+        const { pathname } = new URL(asked.url, 'http://x');
+        if (pathname.endsWith('/instances'))
+          json(response, pageOf(asked, [hit(study, { '00080018': instance, '00080016': uidOf('class') })]));
+        else if (pathname.endsWith('/series')) json(response, pageOf(asked, [hit(study, { '0020000E': seriesUid, '00080060': modality })]));
+        else json(response, pageOf(asked, [hit(study, { '00201208': 1 })]));
+      });
+    expect((await (await answer(uidOf('i'), 'DX')).client.describe(study, 'instances')).complete).toBe(true);
+    expect((await (await answer('2e2884fea560', 'DX')).client.describe(study, 'instances')).complete).toBe(false);
+    expect((await (await answer(uidOf('i'), null)).client.describe(study, 'series')).complete).toBe(false);
   });
 });

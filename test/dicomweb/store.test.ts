@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { openDicomweb } from '#dicomweb/client.ts';
 import { compared } from '#dicomweb/store.ts';
 import { type Uid, uidOf } from '#domain/uid.ts';
-import { type Answerer, json } from '../net/servers.ts';
-import { archive, closeAll, codeFrom, multipart, multipartType, object, study, uids } from './archive.ts';
+import { openNeighbour } from '#net/neighbour.ts';
+import { type Answerer, json, serve } from '../net/servers.ts';
+import { alsoClose, archive, closeAll, codeFrom, multipart, multipartType, object, seriesUid, study, uids } from './archive.ts';
 
 afterEach(closeAll);
 
@@ -75,6 +77,24 @@ describe('STOW-RS', () => {
     expect(compared(Buffer.alloc(0), Buffer.from('x'))).toBeNull();
   });
 
+  test('an archive that rewrites the preamble is believed by the data set, one that keeps older bytes under the UID is not', async () => {
+    const part10 = (preamble: number, data: string) => {
+      const uid = Buffer.from('DICM\x02\x00\x00\x00UL\x04\x00\x00\x00\x00\x00', 'latin1');
+      return Buffer.concat([Buffer.alloc(128, preamble), uid, Buffer.from(data)]);
+    };
+    const storingPart10 = async (kept: Buffer) => {
+      const server = await serve(storing(200, referenced(uids[0] as string), kept));
+      const neighbour = openNeighbour({ name: 'PACS', origins: [server.origin] });
+      alsoClose(server);
+      alsoClose(neighbour);
+      const readUids = () => ({ study, series: seriesUid, instance: uids[0] as Uid, sopClass: uidOf('class') });
+      const roots = { qido: server.origin, wado: server.origin, stow: server.origin };
+      return openDicomweb({ roots, neighbour, token: null, readUids, defaultIssuer: null }).store(part10(1, 'the data set'));
+    };
+    expect(await storingPart10(part10(0, 'the data set'))).toMatchObject({ equal: 'data-set' });
+    expect(await codeFrom(storingPart10(part10(1, 'old data set')))).toBe('delivery-conflict');
+  });
+
   test('a warning of the archive is kept', async () => {
     const { client } = await archive(storing(202, referenced(uids[0] as string, { '00081196': { vr: 'US', Value: [45056] } })));
     expect((await client.store(bytes)).warnings).toEqual([{ code: 'dicomweb-store-warning', message: expect.stringContaining('B000H') }]);
@@ -85,6 +105,14 @@ describe('STOW-RS', () => {
       const { client } = await archive(storing(status, {}));
       expect(await codeFrom(client.store(bytes))).toBe('dicomweb-unauthorised');
     }
+  });
+
+  test('an object that is acknowledged and not found again is dicomweb-store-failed', async () => {
+    const { client } = await archive((asked, response) => {
+      if (asked.method === 'POST') json(response, referenced(uids[0] as string));
+      else response.writeHead(404).end();
+    });
+    expect(await codeFrom(client.store(bytes))).toBe('dicomweb-store-failed');
   });
 
   test('one byte more is another object', async () => {
