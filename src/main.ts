@@ -1,6 +1,7 @@
 /** The command line. An error is one line with its code; a stack only for a fault of our own. */
 import { Command, CommanderError } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
+import { addJobCommands } from './command-line/jobs.ts';
 import { addMeasureCommands } from './command-line/measure.ts';
 import { addModelCommands } from './command-line/models.ts';
 import { addServiceCommands } from './command-line/service.ts';
@@ -13,6 +14,7 @@ const program = new Command('wetread')
   .configureOutput({ outputError: () => undefined });
 
 addServiceCommands(program);
+addJobCommands(program);
 addModelCommands(program);
 addMeasureCommands(program);
 

@@ -1,7 +1,8 @@
 /** Commands that run or check a service: sandbox, serve, site check. */
 import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
+import type { Role } from '#service/parts.ts';
 import { logger, printJson, untilStopped, wholeNumber } from './terminal.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -51,15 +52,23 @@ async function sandbox(flags: SandboxFlags): Promise<void> {
   await untilStopped(running.close);
 }
 
-async function serveSite(flags: { readonly site: string; readonly log: string }): Promise<void> {
+interface ServeFlags {
+  readonly site: string;
+  readonly role: Role;
+  readonly port?: number;
+  readonly log: string;
+}
+
+async function serveSite(flags: ServeFlags): Promise<void> {
   const [{ readSite }, { serve }, { listen }] = await Promise.all([
     import('#site/site.ts'),
-    import('#src/serve.ts'),
+    import('#service/serve.ts'),
     import('#src/listen.ts'),
   ]);
   const site = readSite(resolve(flags.site));
-  const listening = await listen('service', site.service.port, site.service.host);
-  const service = await serve(site, { listening, log: logger(flags.log), now: () => new Date() }).catch(async (error: unknown) => {
+  const listening = await listen('service', flags.port ?? site.service.port, site.service.host);
+  const { role } = flags;
+  const service = await serve(site, { role, listening, log: logger(flags.log), now: () => new Date() }).catch(async (error: unknown) => {
     await listening.close();
     throw error;
   });
@@ -103,6 +112,8 @@ export function addServiceCommands(program: Command): void {
     .command('serve')
     .description('run the service of a site')
     .requiredOption('--site <file>', 'the site file')
+    .addOption(new Option('--role <role>', 'api answers the EHR, worker makes drafts').choices(['all', 'api', 'worker']).default('all'))
+    .option('--port <n>', 'instead of service.port, for several processes on one machine', wholeNumber)
     .option('--log <level>', 'level of the log on stderr', 'info')
     .action(serveSite);
   const site = program.command('site').description('work with site files');

@@ -86,6 +86,7 @@ export const errorCodes = {
   'reference-unresolved': 500,
   'study-uid-invalid': 422,
   'draft-unknown': 404,
+  'job-poisoned': 500,
   'delivery-conflict': 409,
   'delivery-failed': 502,
   'store-unavailable': 503,

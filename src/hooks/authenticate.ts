@@ -12,7 +12,8 @@ export interface AuthenticateOptions {
   readonly now: () => Date;
 }
 
-function isLoopback(address: string | undefined): boolean {
+/** Whether a socket's remote address is this machine's. */
+export function isLoopback(address: string | undefined): boolean {
   return address !== undefined && /^(127\.|::1$|::ffff:127\.)/.test(address);
 }
 

@@ -35,14 +35,14 @@ import { firstMention, readDraft, registerDraft } from '#work/drafts.ts';
 import type { Jobs } from '#work/jobs.ts';
 import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
-import { type Readers, task } from './bundles.ts';
+import { type SiteBundles, task } from './bundles.ts';
 import { gatherPorts, type PatientRules, readInstances, readPatient, type Sources, withInstances } from './evidence.ts';
 import type { Lanes } from './lanes.ts';
 import { sealRequest } from './snapshot.ts';
 
 export interface AnswerOptions {
   readonly lanes: Lanes;
-  readonly readers: Readers;
+  readonly bundles: SiteBundles;
   readonly store: Store;
   readonly jobs: Jobs;
   readonly sealKey: SealKey;
@@ -118,7 +118,7 @@ async function cardsFor(
       identity: options.patients,
       today: options.today(),
       ports: gatherPorts(sources, options.lanes.pacs, patient.id, options.patients),
-      bundles: options.readers.all.map(({ intendedUse }) => intendedUse),
+      bundles: options.bundles.all.map(({ intendedUse }) => intendedUse),
       ownReportMarks: [profile.report, extension.draftKey],
     });
     cards.push(...(await cardsOf(gathered, patient, order, sees, options, signal)));
@@ -200,15 +200,15 @@ async function draftCards(
 ): Promise<Card[]> {
   const { store } = options;
   const whole = await withInstances(evidence, options.lanes.pacs, signal);
-  const reader = options.readers.byDigest(bundleDigest);
+  const { intendedUse, wording } = options.bundles.byDigest(bundleDigest);
   const key = draftKey({
     patientId: patient.id,
     studyUid: whole.subject.study.uid,
-    instanceUids: readInstances(whole.subject.study, reader.intendedUse.modalities),
+    instanceUids: readInstances(whole.subject.study, intendedUse.modalities),
     priorUids: whole.priors.map(({ study }) => study.uid),
     historyDigest: historyDigest(whole.history),
     bundleDigest,
-    promptVersion: reader.wording.version,
+    promptVersion: wording.version,
     task,
   });
   signal.throwIfAborted();

@@ -5,7 +5,7 @@
  * when the study changed while it was read, there is none.
  */
 
-import { attribute } from '#attribution/attribute.ts';
+import { type Attributed, attribute } from '#attribution/attribute.ts';
 import { guard } from '#attribution/guard.ts';
 import { renderPicture } from '#dicom/rendered.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
@@ -19,9 +19,9 @@ import { sameModality } from '#domain/relevance.ts';
 import type { Statement } from '#domain/statement.ts';
 import { imageKey, type Study } from '#domain/study.ts';
 import type { FhirClient } from '#fhir/client.ts';
-import { buildPrompt, partsOf } from '#prompt/prompt.ts';
+import { buildPrompt, type Prompt, partsOf } from '#prompt/prompt.ts';
 import type { PictureCache } from '#work/pictures.ts';
-import type { Reader } from './bundles.ts';
+import { type Reader, task } from './bundles.ts';
 import { readInstances } from './evidence.ts';
 import { type ImageRules, readImages } from './images.ts';
 import type { Request } from './snapshot.ts';
@@ -50,20 +50,7 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     wording: reader.wording,
     limits: { maxImages, tokenBudget: reader.wording.historyMaxTokens, countTokens: reader.countTokens },
   });
-  const { answer, promptId } = await reader.device.ask({ parts: partsOf(prompt.segments), maxNewTokens: null });
-  if (answer.stop === 'length')
-    throw new WetreadError('answer-too-long', `the model did not come to an end within ${manifest.limits.maxNewTokens} tokens`);
-  if (answer.stop === 'repetition') throw new WetreadError('answer-repeats', 'the model repeats itself');
-  const attributed = await attribute({
-    scorer: (keep, nullImage) => reader.device.score(promptId, keep, nullImage),
-    answer,
-    images: prompt.images.map(({ ref }) => ref),
-    threshold: thresholdOf(reader),
-    citeWithoutThreshold: manifest.attribution.citeUncalibrated,
-    timeBudgetMs: manifest.attribution.budgetMs,
-    now: tools.steady,
-    resolve: (ref) => read.pictures.some((picture) => imageKey(picture.ref) === imageKey(ref)),
-  }).finally(() => reader.device.release(promptId));
+  const attributed = await reader.exclusive(() => ask(reader, prompt, read.pictures, tools.steady));
   const shown = read.pictures.filter((picture) => prompt.images.some(({ ref }) => imageKey(ref) === imageKey(picture.ref)));
   const { study } = evidence.subject;
   const statements = guard(attributed.statements, {
@@ -102,6 +89,30 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     ]),
     generatedAt: tools.now().toISOString(),
   };
+}
+
+/** The question, the answer, and what each of its sentences depends on. @throws answer-too-long, answer-repeats and what the engine throws */
+async function ask(reader: Reader, prompt: Prompt, pictures: readonly Picture[], now: DraftTools['steady']): Promise<Attributed> {
+  const { device, bundle } = reader;
+  const { manifest } = bundle;
+  const { answer, promptId } = await device.ask({ parts: partsOf(prompt.segments), task, maxNewTokens: null });
+  try {
+    if (answer.stop === 'length')
+      throw new WetreadError('answer-too-long', `the model did not come to an end within ${manifest.limits.maxNewTokens} tokens`);
+    if (answer.stop === 'repetition') throw new WetreadError('answer-repeats', 'the model repeats itself');
+    return await attribute({
+      scorer: (keep, nullImage) => device.score(promptId, keep, nullImage),
+      answer,
+      images: prompt.images.map(({ ref }) => ref),
+      threshold: thresholdOf(reader),
+      citeWithoutThreshold: manifest.attribution.citeUncalibrated,
+      timeBudgetMs: manifest.attribution.budgetMs,
+      now,
+      resolve: (ref) => pictures.some((picture) => imageKey(picture.ref) === imageKey(ref)),
+    });
+  } finally {
+    await device.release(promptId);
+  }
 }
 
 /** A threshold holds for the device and number type that it was calibrated with. */

@@ -6,7 +6,7 @@
 import type { Logger } from 'pino';
 import { codeOf, type ErrorCode, WetreadError } from '#domain/errors.ts';
 import { audit } from '#work/audit.ts';
-import { readSnapshot, settleFailed, settleReady } from '#work/drafts.ts';
+import { beginAttempt, countFailure, readSnapshot, settleFailed, settleReady } from '#work/drafts.ts';
 import type { Target } from '#work/outbox.ts';
 import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
@@ -21,7 +21,14 @@ export interface WorkerOptions extends DraftTools {
   readonly release: 'pending' | 'held';
   readonly targets: readonly Target[];
   readonly log: Logger;
+  /** Called when a draft is settled; `ms` is the time of its last attempt. */
+  readonly onSettled: (outcome: { readonly state: 'ready' | 'failed'; readonly ms: number }) => void;
 }
+
+/** Attempts that may fail with a reason. */
+const mostFailures = 4;
+/** Attempts that may be begun: more than fail with a reason, since a restart of the service ends one too. */
+const mostStarts = 10;
 
 /** Another attempt may succeed: a neighbour or the engine failed, not the study. */
 const passing: ReadonlySet<ErrorCode> = new Set([
@@ -41,24 +48,38 @@ const passing: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** @throws what failed when another attempt is worth it */
-export async function workOn(key: string, last: boolean, options: WorkerOptions): Promise<void> {
+export async function workOn(key: string, options: WorkerOptions): Promise<void> {
   const { store, log } = options;
-  const sealed = await readSnapshot(store.query, key);
-  if (sealed === null) return;
+  const attempts = await beginAttempt(store.query, key);
+  if (attempts === null) return;
   const started = options.steady();
+  const fail = async (code: ErrorCode, message: string) => {
+    await settleFailed(store.query, key, code, message);
+    await audit(store.query, { actor: 'wetread', action: 'draft-failed', draftKey: key, detail: { code } });
+    options.onSettled({ state: 'failed', ms: options.steady() - started });
+  };
+  if (attempts.starts > mostStarts) {
+    await fail('job-poisoned', `${mostStarts} attempts ended with their process; none said why`);
+    return;
+  }
   try {
+    const sealed = await readSnapshot(store.query, key);
+    if (sealed === null) throw new WetreadError('draft-unknown', 'the request of this draft is gone', { hint: 'sign the order again' });
     const request = openRequest(options.sealKey, key, sealed);
     const draft = await makeDraft(request, options.readers.byDigest(request.bundleDigest), options);
     if (await settleReady(store, draft, options.release, options.targets)) {
       await audit(store.query, { actor: 'wetread', action: 'draft-ready', draftKey: key });
+      options.onSettled({ state: 'ready', ms: options.steady() - started });
       log.info({ ms: Math.round(options.steady() - started), statements: draft.statements.length }, 'draft ready');
     }
   } catch (error) {
     const code = codeOf(error);
+    const last = attempts.failures + 1 >= mostFailures;
     log.warn({ code, last, err: error instanceof WetreadError ? undefined : error }, 'draft attempt failed');
-    if (passing.has(code) && !last) throw error;
-    const message = error instanceof WetreadError ? error.message : 'a fault of wetread itself; the log has it';
-    await settleFailed(store, key, code, message);
-    await audit(store.query, { actor: 'wetread', action: 'draft-failed', draftKey: key, detail: { code } });
+    if (passing.has(code) && !last) {
+      await countFailure(store.query, key);
+      throw error;
+    }
+    await fail(code, error instanceof WetreadError ? error.message : 'a fault of wetread itself; the log has it');
   }
 }

@@ -12,10 +12,10 @@ import express from 'express';
 import type { Logger } from 'pino';
 import { readBackendKey } from '#fhir/backend-token.ts';
 import { patientIssuer, patientSystem } from '#phantom/person.ts';
+import { serve } from '#service/serve.ts';
 import type { SiteInput } from '#site/schema.ts';
 import { parseSite } from '#site/site.ts';
 import { listen } from '#src/listen.ts';
-import { serve } from '#src/serve.ts';
 import { ensurePhantomBundle } from './bundle.ts';
 import { createEhr } from './ehr/router.ts';
 import { writeHospital } from './hospital-files.ts';
@@ -106,7 +106,7 @@ export async function runSandbox(options: RunOptions): Promise<Running> {
     { env: { SNAPSHOT_KEY: snapshotKey } },
   );
   progress('starting the service');
-  const service = await serve({ ...site, dataFolder: join(dataDir, `service-${world}`) }, { listening: cdsHttp, log, now });
+  const service = await serve({ ...site, dataFolder: join(dataDir, `service-${world}`) }, { role: 'all', listening: cdsHttp, log, now });
   stack.defer(() => service.close());
   ehrHttp.serve(
     express()

@@ -162,8 +162,11 @@ export const siteForm = z.strictObject({
     publicUrl: httpUrl.describe('Our address as EHR and browsers see it: links, audiences and redirects are made from it.'),
     host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
     port: z.int().min(0).max(65_535).describe('0 = a free port.'),
+    metricsToken: secret.optional().describe('Bearer token of /metrics; without it only this machine may read them.'),
   }),
-  dataFolder: path.describe('Pictures, embedded store, imported bundles; one process at a time.'),
+  dataFolder: path.describe(
+    'Pictures and the embedded store. Processes of one site share it; with the embedded store there is one process.',
+  ),
   fhir,
   dicomweb,
   patients,

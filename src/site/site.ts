@@ -24,7 +24,8 @@ export type DicomwebAuth =
   | { readonly kind: 'bearer'; readonly token: Secret };
 
 /** The site as the program uses it: paths absolute, secrets read, certificates as PEM. */
-export interface Site extends Omit<SiteFile, '$schema' | 'fhir' | 'dicomweb' | 'store' | 'snapshotKey'> {
+export interface Site extends Omit<SiteFile, '$schema' | 'service' | 'fhir' | 'dicomweb' | 'store' | 'snapshotKey'> {
+  readonly service: Omit<SiteFile['service'], 'metricsToken'> & { readonly metricsToken: Secret | null };
   readonly fhir: { readonly base: string; readonly auth: FhirAuth; readonly ca: string | null };
   readonly dicomweb: {
     readonly roots: { readonly qido: string; readonly wado: string; readonly stow: string };
@@ -136,10 +137,15 @@ function plain(url: string): string {
 
 function resolved(file: SiteFile, reader: Reader, problems: string[]): Omit<Site, 'warnings'> {
   const { $schema: _, fhir, dicomweb, ...rest } = file;
+  const { metricsToken } = file.service;
   const key = keyBytes(reader.secret(file.snapshotKey, 'snapshotKey').reveal(), problems);
   return {
     ...rest,
-    service: { ...file.service, publicUrl: plain(file.service.publicUrl) },
+    service: {
+      ...file.service,
+      publicUrl: plain(file.service.publicUrl),
+      metricsToken: metricsToken === undefined ? null : reader.secret(metricsToken, 'service.metricsToken'),
+    },
     dataFolder: reader.at(file.dataFolder),
     fhir: {
       base: plain(fhir.base),

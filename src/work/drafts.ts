@@ -43,7 +43,7 @@ export async function registerDraft(store: Store, draft: NewDraft): Promise<bool
   return store.transaction(async (query) => {
     const rows = await query<{ key: string }>(
       `insert into draft (key, patient_id, study_uid, state) values ($1, $2, $3, 'queued')
-       on conflict (key) do update set state = 'queued', code = null, message = null, settled_at = null
+       on conflict (key) do update set state = 'queued', code = null, message = null, settled_at = null, starts = 0, failures = 0
          where draft.state = 'failed' and draft.settled_at < now() - interval '1 minute'
        returning key`,
       [draft.key, draft.patientId, draft.studyUid],
@@ -57,7 +57,30 @@ export async function registerDraft(store: Store, draft: NewDraft): Promise<bool
   });
 }
 
-/** The sealed snapshot, or null once the draft is settled. */
+/** How often a draft was begun, and how often it then failed with a reason; the rest ended with its process. */
+export interface Attempts {
+  readonly starts: number;
+  readonly failures: number;
+}
+
+/**
+ * Counts an attempt before it is made, so that one which takes its process with it is counted too.
+ * @returns the counts with this start; null when the draft is settled or was deleted
+ */
+export async function beginAttempt(query: Query, key: string): Promise<Attempts | null> {
+  const [row] = await query<Attempts>(
+    `update draft set starts = starts + 1 where key = $1 and state = 'queued' returning starts, failures`,
+    [key],
+  );
+  return row ?? null;
+}
+
+/** Counts an attempt that ended with a reason and is worth another. */
+export async function countFailure(query: Query, key: string): Promise<void> {
+  await query(`update draft set failures = failures + 1 where key = $1 and state = 'queued'`, [key]);
+}
+
+/** The sealed snapshot, or null once the draft is ready or retention removed it. */
 export async function readSnapshot(query: Query, key: string): Promise<Buffer | null> {
   const [row] = await query<{ sealed: Buffer }>('select sealed from snapshot where draft_key = $1', [key]);
   return row?.sealed ?? null;
@@ -88,16 +111,13 @@ export async function settleReady(
   });
 }
 
-/** Marks a draft that will not be made; the reason stays visible. */
-export async function settleFailed(store: Store, key: string, code: ErrorCode, message: string): Promise<void> {
-  await store.transaction(async (query) => {
-    await query(`update draft set state = 'failed', code = $2, message = $3, settled_at = now() where key = $1 and state = 'queued'`, [
-      key,
-      code,
-      message,
-    ]);
-    await query('delete from snapshot where draft_key = $1', [key]);
-  });
+/** Marks a draft that will not be made; the reason stays visible, and the sealed snapshot stays for another try until retention. */
+export async function settleFailed(query: Query, key: string, code: ErrorCode, message: string): Promise<void> {
+  await query(`update draft set state = 'failed', code = $2, message = $3, settled_at = now() where key = $1 and state = 'queued'`, [
+    key,
+    code,
+    message,
+  ]);
 }
 
 /** True the first time that "being prepared" is said for this order and draft. */
@@ -109,7 +129,17 @@ export async function firstMention(query: Query, key: string, orderReference: st
   return rows.length === 1;
 }
 
-/** Keys that are queued, oldest first: what a restarted worker hands to the queue again. */
-export async function queuedKeys(query: Query): Promise<string[]> {
-  return (await query<{ key: string }>(`select key from draft where state = 'queued' order by created_at`)).map((row) => row.key);
+/** Most keys that queuedKeys gives. */
+const batch = 200;
+
+/**
+ * Keys that are queued since some seconds, oldest first: what a worker hands to the queue again. A process that ended between the row and
+ * its job left one without the other; a key that is in the queue stays there once.
+ */
+export async function queuedKeys(query: Query, seconds: number): Promise<string[]> {
+  const rows = await query<{ key: string }>(
+    `select key from draft where state = 'queued' and created_at <= now() - make_interval(secs => $1) order by created_at limit ${batch}`,
+    [seconds],
+  );
+  return rows.map((row) => row.key);
 }

@@ -4,7 +4,7 @@
  * `exclusive` with the key as singleton: while a key is queued or active a second send does nothing. A worker that dies stops its
  * heartbeat, and the monitor gives the job to another.
  */
-import { type JobWithMetadata, PgBoss } from 'pg-boss';
+import { type Job, PgBoss } from 'pg-boss';
 import type { Store } from './store.ts';
 
 const queue = 'draft';
@@ -12,8 +12,8 @@ const queue = 'draft';
 export interface Jobs {
   /** Queues a key; `interactive` goes first. Already queued or active: nothing happens. */
   enqueue(key: string, urgency: 'interactive' | 'background'): Promise<void>;
-  /** Handles one key at a time. A thrown error is a failed attempt. `last` = no further attempt follows. */
-  work(handle: (key: string, last: boolean) => Promise<void>): Promise<void>;
+  /** Handles up to `atOnce` keys at a time, interactive ones first. A thrown error is a failed attempt. */
+  work(handle: (key: string) => Promise<void>, atOnce: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -21,6 +21,8 @@ export interface JobOptions {
   readonly attempts: number;
   /** A job is given up after this long, seconds. */
   readonly limitSeconds: number;
+  /** Whether this process looks after jobs of workers that died. */
+  readonly supervises: boolean;
   readonly onError: (error: Error) => void;
 }
 
@@ -32,6 +34,7 @@ export async function openJobs(store: Store, options: JobOptions): Promise<Jobs>
   const boss = new PgBoss({
     db: { executeSql: (text, values) => store.executeSql(text, values) },
     schedule: false,
+    supervise: options.supervises,
     superviseIntervalSeconds: 2,
     monitorIntervalSeconds: 2,
   });
@@ -49,14 +52,10 @@ export async function openJobs(store: Store, options: JobOptions): Promise<Jobs>
     async enqueue(key, urgency) {
       await boss.send(queue, { key } satisfies DraftJob, { singletonKey: key, priority: urgency === 'interactive' ? 10 : 0 });
     },
-    async work(handle) {
-      await boss.work(
-        queue,
-        { pollingIntervalSeconds: 0.5, batchSize: 1, includeMetadata: true },
-        async (jobs: JobWithMetadata<DraftJob>[]) => {
-          for (const job of jobs) await handle(job.data.key, job.retryCount >= job.retryLimit);
-        },
-      );
+    async work(handle, atOnce) {
+      await boss.work(queue, { pollingIntervalSeconds: 0.5, batchSize: 1, localConcurrency: atOnce }, async (jobs: Job<DraftJob>[]) => {
+        for (const job of jobs) await handle(job.data.key);
+      });
     },
     async stop() {
       await boss.stop({ graceful: true, timeout: 10_000 });

@@ -72,4 +72,8 @@ export const migrations: readonly { readonly id: number; readonly sql: string }[
       detail jsonb
     );`,
   },
+  {
+    id: 2,
+    sql: `alter table draft add column starts integer not null default 0, add column failures integer not null default 0`,
+  },
 ];

@@ -50,6 +50,17 @@ async function takeDue(store: Store, leaseSeconds: number): Promise<(OutboxRow &
   });
 }
 
+/** Keeps a lease while its delivery lasts; a process that dies stops renewing. A renewal that fails is made up for by the next. */
+function renewLease(query: Query, row: OutboxRow, leaseSeconds: number): NodeJS.Timeout {
+  const renew = () =>
+    query(`update outbox set next_at = now() + make_interval(secs => $3) where draft_key = $1 and target = $2 and state = 'pending'`, [
+      row.draftKey,
+      row.target,
+      leaseSeconds,
+    ]).catch(() => null);
+  return setInterval(renew, (leaseSeconds * 1000) / 3);
+}
+
 /**
  * Makes every pending row due now. For the start of a store that no other process can hold: a lease that is still running there is that of
  * a process which died while it delivered.
@@ -62,7 +73,7 @@ export interface OutboxOptions {
   readonly deliver: Readonly<Record<Target, Deliver>>;
   readonly maxAttempts: number;
   readonly leaseSeconds: number;
-  readonly onSettled?: (row: OutboxRow) => void;
+  readonly onSettled?: (row: OutboxRow) => Promise<void>;
 }
 
 /** Delivers everything that is due now, one after the other. @returns how many rows were tried. */
@@ -71,8 +82,9 @@ export async function deliverDue(store: Store, options: OutboxOptions): Promise<
     const row = await takeDue(store, options.leaseSeconds);
     if (row === null) return tried;
     const where = [row.draftKey, row.target];
+    const renewal = renewLease(store.query, row, options.leaseSeconds);
     try {
-      const result = await options.deliver[row.target](row.document);
+      const result = await options.deliver[row.target](row.document).finally(() => clearInterval(renewal));
       await store.query(
         `update outbox set state = 'delivered', result = $3, code = null, message = null, delivered_at = now() where draft_key = $1 and target = $2`,
         [...where, JSON.stringify(result)],
@@ -91,6 +103,6 @@ export async function deliverDue(store: Store, options: OutboxOptions): Promise<
       );
     }
     const [settled] = (await deliveriesOf(store.query, row.draftKey)).filter((other) => other.target === row.target);
-    if (settled !== undefined) options.onSettled?.(settled);
+    if (settled !== undefined) await options.onSettled?.(settled);
   }
 }

@@ -3,13 +3,22 @@
  *
  * No network call is made inside a transaction: the embedded store has one backend, and everything else would wait.
  */
+import { join } from 'node:path';
 import pg from 'pg';
 import { WetreadError } from '#domain/errors.ts';
+import type { Site } from '#site/site.ts';
 import { openEmbedded } from './embedded.ts';
 import { lockFolder } from './lock.ts';
 import { migrations } from './migrations.ts';
 
 export type StoreLocation = { readonly kind: 'postgresql'; readonly url: string } | { readonly kind: 'embedded'; readonly folder: string };
+
+/** Where a site keeps its drafts. */
+export function storeLocation({ store, dataFolder }: Pick<Site, 'store' | 'dataFolder'>): StoreLocation {
+  return store.kind === 'postgresql'
+    ? { kind: 'postgresql', url: store.url.reveal() }
+    : { kind: 'embedded', folder: join(dataFolder, 'store') };
+}
 
 /** Runs one statement; rows are trusted because only our own migrations shape them. */
 export type Query = <Row extends object>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;

@@ -8,10 +8,10 @@ import { makeRandomBundle } from '#model/random.ts';
 import { type HospitalPatient, hospitalBundle, makeHospital } from '#phantom/hospital.ts';
 import { patientIssuer, patientSystem } from '#phantom/person.ts';
 import { type Sandbox, startSandbox } from '#sandbox/sandbox.ts';
+import { serve } from '#service/serve.ts';
 import type { SiteInput } from '#site/schema.ts';
 import { parseSite } from '#site/site.ts';
 import { listen } from '#src/listen.ts';
-import { serve } from '#src/serve.ts';
 
 export interface Ward {
   readonly sandbox: Sandbox;
@@ -68,7 +68,7 @@ export async function openWard(): Promise<Ward> {
         ...change,
       };
       const site = parseSite(input, 'test', folder, { env: { KEY: key } });
-      const service = await serve(site, { listening, log: pino({ level: 'silent' }), now: () => new Date() });
+      const service = await serve(site, { role: 'all', listening, log: pino({ level: 'silent' }), now: () => new Date() });
       return {
         url: listening.origin,
         dataFolder,

@@ -153,7 +153,7 @@ describe.skipIf(!available('chromium'))('the review page in Chromium', () => {
 
   it('a draft that could not be made says why, with its code', async () => {
     await server.queue(other('c'));
-    await settleFailed(server.store, other('c').key, 'pixel-damaged', 'frame 1 ends after 7 of 512 rows');
+    await settleFailed(server.store.query, other('c').key, 'pixel-damaged', 'frame 1 ends after 7 of 512 rows');
     const page = await openPage(other('c').key);
     await page.waitForSelector('text=No draft could be made');
     expect(await page.textContent('main')).toContain('frame 1 ends after 7 of 512 rows');

@@ -3,17 +3,29 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Draft } from '#domain/draft.ts';
 import { WetreadError } from '#domain/errors.ts';
 import { recordFeedback, rememberCard } from '#work/cards.ts';
 import { issueContext, resolveContext, useJti } from '#work/contexts.ts';
-import { firstMention, readDraft, readSnapshot, registerDraft, settleFailed, settleReady } from '#work/drafts.ts';
+import {
+  beginAttempt,
+  countFailure,
+  firstMention,
+  queuedKeys,
+  readDraft,
+  readSnapshot,
+  registerDraft,
+  settleFailed,
+  settleReady,
+} from '#work/drafts.ts';
 import { openJobs } from '#work/jobs.ts';
 import { type Deliver, deliverDue, deliveriesOf, releaseLeases } from '#work/outbox.ts';
 import { openPictureCache } from '#work/pictures.ts';
 import { retain } from '#work/retention.ts';
 import { newSealKey, seal, unseal } from '#work/snapshot.ts';
+import { retry, standing } from '#work/standing.ts';
 import { openStore, type Store, type StoreLocation } from '#work/store.ts';
 import { type PostgreSql, startPostgreSql } from '../postgresql/postgresql.ts';
 import { available } from '../setup/require.ts';
@@ -48,11 +60,73 @@ function suite(name: string, locate: () => Promise<StoreLocation>, end: () => vo
       expect(await readDraft(store.query, 'a')).toEqual({ state: 'ready', draft: draftOf('a') });
     });
 
-    test('a failed draft keeps its code and loses its snapshot', async () => {
+    test('a failed draft keeps its code, and its request until retention', async () => {
       await register('b');
-      await settleFailed(store, 'b', 'dicomweb-truncated', 'the answer ended early');
+      await settleFailed(store.query, 'b', 'dicomweb-truncated', 'the answer ended early');
       expect(await readDraft(store.query, 'b')).toEqual({ state: 'failed', code: 'dicomweb-truncated', message: 'the answer ended early' });
+      expect(await readSnapshot(store.query, 'b')).not.toBeNull();
+      await store.query(`update draft set settled_at = now() - interval '2 hours' where key = 'b'`);
+      const pictures = await openPictureCache(mkdtempSync(join(tmpdir(), 'wetread-none-')), newSealKey());
+      await retain(store, pictures, { picturesHours: 1, draftsDays: null }, new Date());
       expect(await readSnapshot(store.query, 'b')).toBeNull();
+      expect(await retry(store, 'b')).toEqual([]);
+    });
+
+    test('a failed draft is brought back with its request, and its attempts are counted anew', async () => {
+      await register('back');
+      expect(await beginAttempt(store.query, 'back')).toEqual({ starts: 1, failures: 0 });
+      await countFailure(store.query, 'back');
+      expect(await beginAttempt(store.query, 'back')).toEqual({ starts: 2, failures: 1 });
+      await settleFailed(store.query, 'back', 'engine-died', 'the process ended');
+      expect(await beginAttempt(store.query, 'back')).toBeNull();
+      expect((await standing(store.query)).find(({ key }) => key === 'back')).toMatchObject({
+        of: 'draft',
+        state: 'failed',
+        tries: 2,
+        code: 'engine-died',
+        retryable: true,
+      });
+      expect(await retry(store, 'back')).toEqual(['draft']);
+      expect(await retry(store, 'back')).toEqual([]);
+      expect(await beginAttempt(store.query, 'back')).toEqual({ starts: 1, failures: 0 });
+    });
+
+    test('a dead delivery is brought back', async () => {
+      await register('dead');
+      await settleReady(store, draftOf('dead'), 'pending', ['pacs']);
+      await store.query(`update outbox set state = 'dead', code = 'net-timeout', attempts = 10 where draft_key = 'dead'`);
+      expect((await standing(store.query)).find(({ key }) => key === 'dead')).toMatchObject({ of: 'pacs', state: 'dead', retryable: true });
+      expect(await retry(store, 'dead')).toEqual(['pacs']);
+      expect((await deliveriesOf(store.query, 'dead'))[0]).toMatchObject({ state: 'pending', attempts: 0, code: null });
+    });
+
+    test('a queued draft is named for the queue after its time, a settled one never', async () => {
+      await register('lost');
+      expect(await queuedKeys(store.query, 0)).toContain('lost');
+      expect(await queuedKeys(store.query, 3600)).not.toContain('lost');
+      await settleFailed(store.query, 'lost', 'pixel-missing', 'no image');
+      expect(await queuedKeys(store.query, 0)).not.toContain('lost');
+    });
+
+    test('a lease is renewed while its delivery lasts', async () => {
+      await register('slow');
+      await settleReady(store, draftOf('slow'), 'pending', ['fhir']);
+      const due = async () => {
+        const [row] = await store.query<{ left: number }>(
+          `select extract(epoch from next_at - now())::float8 as left from outbox where draft_key = 'slow'`,
+        );
+        return row?.left ?? 0;
+      };
+      const seen: number[] = [];
+      const slow: Deliver = async ({ key }) => {
+        if (key !== 'slow') return {};
+        await wait(800);
+        seen.push(await due());
+        return {};
+      };
+      await deliverDue(store, { maxAttempts: 1, leaseSeconds: 0.6, deliver: { fhir: slow, pacs: nothing } });
+      expect(seen).toHaveLength(1);
+      expect(seen[0]).toBeGreaterThan(0);
     });
 
     test('a transaction that throws leaves nothing behind', async () => {
@@ -148,23 +222,53 @@ function suite(name: string, locate: () => Promise<StoreLocation>, end: () => vo
       expect(await useJti(store.query, 'https://other.example', 'j1', later)).toBe(true);
     });
 
-    test('a key is queued once, retried after a failure, and the last attempt is known', async () => {
+    test('a key is queued once and handed out again after a failure', async () => {
       const errors: Error[] = [];
-      const jobs = await openJobs(store, { attempts: 2, limitSeconds: 60, onError: (error) => errors.push(error) });
-      const attempts: boolean[] = [];
+      const jobs = await openJobs(store, { attempts: 2, limitSeconds: 60, supervises: true, onError: (error) => errors.push(error) });
+      let handed = 0;
       await jobs.enqueue('job', 'interactive');
       await jobs.enqueue('job', 'interactive');
       await new Promise<void>((done) => {
-        void jobs.work(async (key, last) => {
-          attempts.push(last);
+        void jobs.work(async (key) => {
           if (key !== 'job') throw new Error('another key');
-          if (last) done();
+          handed += 1;
+          if (handed === 2) done();
           else throw new Error('first attempt fails');
-        });
+        }, 1);
       });
       await jobs.stop();
-      expect(attempts).toEqual([false, true]);
+      expect(handed).toBe(2);
       expect(errors).toEqual([]);
+    });
+
+    test('an interactive key goes first', async () => {
+      const jobs = await openJobs(store, { attempts: 1, limitSeconds: 60, supervises: true, onError: () => undefined });
+      await jobs.enqueue('background', 'background');
+      await jobs.enqueue('interactive', 'interactive');
+      const began: string[] = [];
+      await new Promise<void>((done) => {
+        void jobs.work(async (key) => {
+          began.push(key);
+          if (began.length === 2) done();
+        }, 1);
+      });
+      expect(began).toEqual(['interactive', 'background']);
+      await jobs.stop();
+    });
+
+    test('a key that hangs leaves room for others', async () => {
+      const jobs = await openJobs(store, { attempts: 1, limitSeconds: 60, supervises: true, onError: () => undefined });
+      await jobs.enqueue('hangs', 'interactive');
+      await jobs.enqueue('other', 'background');
+      const free = Promise.withResolvers<void>();
+      await new Promise<void>((done) => {
+        void jobs.work(async (key) => {
+          if (key === 'hangs') await free.promise;
+          else done();
+        }, 2);
+      });
+      free.resolve();
+      await jobs.stop();
     });
 
     test('retention deletes old pictures and old drafts, and nothing with an open delivery', async () => {
