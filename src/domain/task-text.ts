@@ -1,8 +1,28 @@
-/** Where the pictures stand in a task's text: at its slot `{images}`, else before it. Other slots are filled before or after, by who asks. */
-export const imagesSlot = '{images}';
+/**
+ * Where the pictures stand in a task's text: each at a slot `{image}` of its own, or all at `{images}`, else before it.
+ * Other slots are filled by who asks, with no picture in what is filled in.
+ */
+import { WetreadError } from './errors.ts';
 
-/** What stands before and after the pictures; only the first slot counts. */
-export function aroundImages(text: string): { readonly before: string; readonly after: string } {
+export const imagesSlot = '{images}';
+const imageSlot = '{image}';
+
+/** Whether a text says where its pictures stand. */
+export function placesImages(text: string): boolean {
+  return text.includes(imagesSlot) || text.includes(imageSlot);
+}
+
+/**
+ * The texts around `count` pictures, count + 1 of them, empty ones included.
+ * @throws too-many-images when the text has places of their own for another number of pictures
+ */
+export function textsAround(text: string, count: number): readonly string[] {
+  const own = text.split(imageSlot);
+  if (own.length > 1) {
+    if (own.length === count + 1) return own;
+    throw new WetreadError('too-many-images', `the task has places for ${own.length - 1} images, ${count} were given`);
+  }
   const at = text.indexOf(imagesSlot);
-  return at < 0 ? { before: '', after: text } : { before: text.slice(0, at), after: text.slice(at + imagesSlot.length) };
+  const [before, after] = at < 0 ? ['', text] : [text.slice(0, at), text.slice(at + imagesSlot.length)];
+  return count === 0 ? [before + after] : [before, ...new Array<string>(count - 1).fill(''), after];
 }

@@ -44,9 +44,9 @@ const templateSchema = z.strictObject({
 export type Template = z.infer<typeof templateSchema>;
 
 /**
- * A task's prompt and where its words are from. Slots: `{question}`; `{options}`, one a line; `{images}`, where the pictures stand (absent =
- * before the text). A bare `{}` is part of the authors' wording. `template` = what surrounds this task's message, where it is not what
- * surrounds the others'.
+ * A task's prompt and where its words are from. Slots: `{question}`; `{options}`, one a line; `{results}`, what another model found; `{images}`,
+ * or `{image}` for each, where the pictures stand (absent = before the text). A bare `{}` is part of the authors' wording. `template` = what
+ * surrounds this task's message, where it is not what surrounds the others'.
  */
 export const taskSchema = z.strictObject({ text, source: text.optional(), template: templateSchema.optional() });
 
@@ -122,6 +122,13 @@ export const manifestSchema = z.strictObject({
     minNewTokens: z.int().nonnegative(),
     /** What the first minNewTokens may not be, where it is not all of stopIds. */
     barredIds: z.array(tokenId).optional(),
+    /** What the first token of an answer may be, where the answer is a choice; absent = any. */
+    firstIds: z.array(tokenId).min(1).optional(),
+    /**
+     * Numbers of tokens that are tried where an answer is read in one pass, least first. One = the form of the answer says it; several = the
+     * model does not say where an answer ends. Absent = answers are written token by token.
+     */
+    answerLengths: z.array(count).min(1).optional(),
   }),
   attribution: attributionSchema,
   numberType: z.enum(['fp32']),
@@ -130,6 +137,8 @@ export const manifestSchema = z.strictObject({
     placeholder: placeholderSchema,
     /** A token id whose row is all zeros in a prompt with images, because the authors' code blanks its padding there. */
     zeroRowId: tokenId.optional(),
+    /** How the options of a choice follow its question. */
+    choices: z.strictObject({ before: z.string(), between: z.string() }).optional(),
   }),
   processor: processorSchema,
   /** Slices that every image of a prompt is brought to: a multiple of `step`, at most `most`. Absent = the encoder takes flat pictures. */

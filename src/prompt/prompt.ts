@@ -12,7 +12,7 @@ import { regionsOfTerm } from '#domain/regions.ts';
 import { daysBetween, isFilm } from '#domain/relevance.ts';
 import type { Segment } from '#domain/segment.ts';
 import { imageKey } from '#domain/study.ts';
-import { aroundImages, imagesSlot } from '#domain/task-text.ts';
+import { placesImages, textsAround } from '#domain/task-text.ts';
 import { choosePictures } from './choose.ts';
 import { type HistoryLimits, historyDigest, historyText } from './history.ts';
 import type { PlannedImage } from './plan.ts';
@@ -81,25 +81,24 @@ function draftImage(image: Labelled, wording: Wording): DraftImage {
   return { ref, label, modality, width, height, seriesNumber, instanceNumber, date, prior, picture: null };
 }
 
-function imageSegments(images: readonly Labelled[], wording: Wording): readonly Segment[] {
-  return images.flatMap((image): Segment[] => {
-    const { picture, slice, slots, prior } = image;
-    const after = slice !== null && !prior && wording.afterSlice !== '' ? fill(wording.afterSlice, slots) : wording.afterImage;
-    return [
-      { kind: 'image', label: labelOf(image, wording), ref: picture.ref, picture },
-      { kind: 'text', text: after },
-    ];
-  });
+/** An image with its label, and what stands behind it. */
+function imageSegments(image: Labelled, wording: Wording): readonly Segment[] {
+  const { picture, slice, slots, prior } = image;
+  const after = slice !== null && !prior && wording.afterSlice !== '' ? fill(wording.afterSlice, slots) : wording.afterImage;
+  return [
+    { kind: 'image', label: labelOf(image, wording), ref: picture.ref, picture },
+    { kind: 'text', text: after },
+  ];
 }
 
-/** History, images and task in the wording's order; images stand inside the task where its text has a slot for them. */
-function segmentsOf(history: string, images: readonly Segment[], { task, order }: Wording): readonly Segment[] {
-  const isInside = task.includes(imagesSlot);
-  const { before, after } = aroundImages(task);
+/** History, images and task in the wording's order; images stand inside the task where its text says so. */
+function segmentsOf(history: string, images: readonly (readonly Segment[])[], { task, order }: Wording): readonly Segment[] {
+  const isInside = placesImages(task);
+  const [first = '', ...others] = isInside ? textsAround(task, images.length) : [task];
   const blocks: Record<Wording['order'][number], readonly Segment[]> = {
     history: [{ kind: 'text', text: history }],
-    images: isInside ? [] : images,
-    task: [{ kind: 'text', text: before }, ...(isInside ? images : []), { kind: 'text', text: after }],
+    images: isInside ? [] : images.flat(),
+    task: [{ kind: 'text', text: first }, ...others.flatMap((text, at): Segment[] => [...(images[at] ?? []), { kind: 'text', text }])],
   };
   return order.flatMap((block) => blocks[block]).filter((one) => one.kind === 'image' || one.text !== '');
 }
@@ -124,7 +123,11 @@ export function buildPrompt(request: PromptRequest): Prompt {
   });
   const history = historyText(evidence.history, wording, limits);
   return {
-    segments: segmentsOf(history.text, imageSegments(images, wording), wording),
+    segments: segmentsOf(
+      history.text,
+      images.map((image) => imageSegments(image, wording)),
+      wording,
+    ),
     images: images.map((image) => draftImage(image, wording)),
     warnings: [...choice.warnings, ...history.warnings, ...choice.pictures.flatMap(({ warnings }) => warnings)],
     historyDigest: historyDigest(evidence.history),

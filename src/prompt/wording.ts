@@ -66,7 +66,7 @@ export const wordingSchema = z.object({
   afterImage: z.string().default(defaults.afterImage),
   /** Behind a slice of the current study, instead. Slots: those of a slice's label. */
   afterSlice: z.string().default(defaults.afterSlice),
-  /** Slot: images, where they stand, before which `order` puts none then. */
+  /** Slots: images, or image for each, where they stand; `order` then puts none elsewhere. */
   task: z.string().min(1).default(defaults.task),
 });
 
