@@ -20,6 +20,8 @@ export interface Answer {
   /** Natural log of each token's probability when it was chosen. */
   readonly logProbs: readonly number[];
   readonly stop: 'stop' | 'length' | 'repetition';
+  /** What must be known with this answer, one sentence: that its length is a guess. */
+  readonly note?: string;
   /** Rows of the prompt after the images' tokens were put in. */
   readonly promptTokens: number;
   readonly images: number;

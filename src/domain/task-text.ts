@@ -26,3 +26,8 @@ export function textsAround(text: string, count: number): readonly string[] {
   const [before, after] = at < 0 ? ['', text] : [text.slice(0, at), text.slice(at + imagesSlot.length)];
   return count === 0 ? [before + after] : [before, ...new Array<string>(count - 1).fill(''), after];
 }
+
+/** A task's text with its question and options in their slots; `between` stands between two options. */
+export function filled(text: string, question: string, options: readonly string[], between = '\n'): string {
+  return text.replace(/\{(question|options)\}/g, (_, slot) => (slot === 'question' ? question : options.join(between)));
+}

@@ -43,12 +43,30 @@ const templateSchema = z.strictObject({
 });
 export type Template = z.infer<typeof templateSchema>;
 
+/** What is known of an answer's form before it is there. */
+const answerForm = {
+  /** What the first token may be, where the answer is a choice; absent = any. */
+  firstIds: z.array(tokenId).min(1).optional(),
+  /**
+   * Numbers of tokens that are tried where an answer is read in one pass, least first. One = the form of the answer says it; several = the
+   * model does not say where an answer ends. Absent = answers are written token by token.
+   */
+  answerLengths: z.array(count).min(1).optional(),
+};
+
 /**
  * A task's prompt and where its words are from. Slots: `{question}`; `{options}`, one a line; `{results}`, what another model found; `{images}`,
  * or `{image}` for each, where the pictures stand (absent = before the text). A bare `{}` is part of the authors' wording. `template` = what
  * surrounds this task's message, where it is not what surrounds the others'.
+ * `between` = what stands between two options, where it is no line break; `answer` = the form of this task's answer.
  */
-export const taskSchema = z.strictObject({ text, source: text.optional(), template: templateSchema.optional() });
+export const taskSchema = z.strictObject({
+  text,
+  source: text.optional(),
+  between: z.string().optional(),
+  template: templateSchema.optional(),
+  answer: z.strictObject(answerForm).optional(),
+});
 
 /**
  * How a prompt is worded before the task's text, where a model was trained on one wording. Absent keys, and null as a whole, are the service's
@@ -122,13 +140,7 @@ export const manifestSchema = z.strictObject({
     minNewTokens: z.int().nonnegative(),
     /** What the first minNewTokens may not be, where it is not all of stopIds. */
     barredIds: z.array(tokenId).optional(),
-    /** What the first token of an answer may be, where the answer is a choice; absent = any. */
-    firstIds: z.array(tokenId).min(1).optional(),
-    /**
-     * Numbers of tokens that are tried where an answer is read in one pass, least first. One = the form of the answer says it; several = the
-     * model does not say where an answer ends. Absent = answers are written token by token.
-     */
-    answerLengths: z.array(count).min(1).optional(),
+    ...answerForm,
   }),
   attribution: attributionSchema,
   numberType: z.enum(['fp32']),
@@ -137,8 +149,6 @@ export const manifestSchema = z.strictObject({
     placeholder: placeholderSchema,
     /** A token id whose row is all zeros in a prompt with images, because the authors' code blanks its padding there. */
     zeroRowId: tokenId.optional(),
-    /** How the options of a choice follow its question. */
-    choices: z.strictObject({ before: z.string(), between: z.string() }).optional(),
   }),
   processor: processorSchema,
   /** Slices that every image of a prompt is brought to: a multiple of `step`, at most `most`. Absent = the encoder takes flat pictures. */
@@ -153,8 +163,12 @@ export const manifestSchema = z.strictObject({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** The manifest with the template of one of its tasks; without a task, or where the task has none of its own, as it is. */
+/** The manifest with template and form of answer of one of its tasks; without a task, or where the task has none of its own, as it is. */
 export function forTask(manifest: Manifest, task: string | undefined): Manifest {
-  const template = task === undefined ? undefined : manifest.tasks[task]?.template;
-  return template === undefined ? manifest : { ...manifest, prompt: { ...manifest.prompt, template } };
+  const { template, answer } = (task === undefined ? undefined : manifest.tasks[task]) ?? {};
+  return {
+    ...manifest,
+    ...(template === undefined ? {} : { prompt: { ...manifest.prompt, template } }),
+    ...(answer === undefined ? {} : { generation: { ...manifest.generation, ...answer } }),
+  };
 }

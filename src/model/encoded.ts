@@ -52,6 +52,8 @@ export interface EncodedPrompt {
   readonly zeroRowId?: number | undefined;
   /** Where a row's position is not its index. */
   readonly positions?: AxisPositions;
+  /** Rows of the prompt whose logits give the answer, a token each, in one pass; absent = the answer is written after the prompt. */
+  readonly answerRows?: readonly number[];
   /** The text after templating, placeholders as the authors write them; null where the family splices tensors without any. */
   readonly text: string | null;
   /** Token ids with the authors' placeholder ids, as the authors' processor gives them (parity). */

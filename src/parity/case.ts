@@ -22,6 +22,11 @@ export const modelCaseSchema = z.looseObject({
   answer_ids: numbers.nullish(),
   logits_from: z.int().nullish(),
   prompt_length: z.int().nullish(),
+  /** Options of a choice, to be put after the question in the authors' way; the log-probability of each one's letter as the answer's first token. */
+  choices: z.array(z.string()).nullish(),
+  letter_log_probs: z.record(z.string(), z.number()).nullish(),
+  /** Tokens of an answer that is read in one pass. */
+  mask_count: z.int().positive().nullish(),
   score: z
     .looseObject({
       images: z.int(),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NullImage, PromptPart } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
+import { filled } from '#domain/task-text.ts';
 import { bundleTokenizer } from '#model/bundle.ts';
 import type { Manifest } from '#model/bundle-manifest.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
@@ -13,6 +14,7 @@ import type { EncodedPrompt, RawVolume, VolumePart } from '#model/encoded.ts';
 import { familyOf } from '#model/families/registry.ts';
 import { importCheckpoint } from '#model/import.ts';
 import { readPicture } from '#model/picture-file.ts';
+import { letterId } from '#model/tokenizer/letters.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import { joinRows, type Rows } from '#runtime/decoder.ts';
 import { type Engine, openEngine, type Prepared } from '#runtime/engine.ts';
@@ -79,7 +81,8 @@ export async function runModelCases(folder: string, files: readonly CaseFile[]):
 }
 
 async function runCase(loaded: Loaded, file: CaseFile, golden: ModelCase): Promise<Row> {
-  const encoded = encodedCase({ ...loaded, manifest: withSystem(loaded.manifest, golden) }, await partsOf(file.folder, golden));
+  const manifest = withSystem(loaded.manifest, golden);
+  const encoded = encodedCase({ ...loaded, manifest }, await partsOf(file.folder, worded(manifest, golden)), golden.mask_count ?? null);
   const tensors = existsSync(tensorsPath(file)) ? await openSafetensors(tensorsPath(file)) : null;
   try {
     const prepared = await loaded.engine.prepare(encoded, golden.generation?.max_new_tokens ?? 0);
@@ -87,7 +90,7 @@ async function runCase(loaded: Loaded, file: CaseFile, golden: ModelCase): Promi
       tokens: tokensCell(encoded, golden),
       ...(tensors === null ? {} : await tensorCells(loaded.engine, prepared, tensors, golden)),
       greedy: await greedyCell(loaded, prepared, golden),
-      ...(await scoreCells(loaded.engine, prepared, golden)),
+      ...(await scoreCells(loaded, prepared, golden)),
     });
   } finally {
     await tensors?.close();
@@ -112,9 +115,26 @@ function withSystem(manifest: Manifest, { system }: ModelCase): Manifest {
   return { ...manifest, prompt: { ...manifest.prompt, template: { ...template, before: `${template.before}${system}\n\n` } } };
 }
 
-function encodedCase({ manifest, tokenizer }: Loaded, parts: readonly (PromptPart | VolumePart)[]): EncodedPrompt {
+/** The options of a choice stand after the question as the family's own task of choice says. */
+function worded({ tasks }: Manifest, golden: ModelCase): ModelCase {
+  const { choices } = golden;
+  const task = tasks.vqa_choice;
+  if (!choices || task === undefined) return golden;
+  const segments = golden.segments.map((segment) =>
+    'text' in segment ? { text: filled(task.text, segment.text, choices, task.between) } : segment,
+  );
+  return { ...golden, segments };
+}
+
+/** @param masks tokens of the answer, where it is read in one pass */
+function encodedCase(
+  { manifest, tokenizer }: Omit<Loaded, 'engine'>,
+  parts: readonly (PromptPart | VolumePart)[],
+  masks: number | null,
+): EncodedPrompt {
   const family = familyOf(manifest.family);
   const flat = parts.filter((part) => part.kind !== 'volume');
+  if (masks !== null && family.encodeMasked !== undefined) return family.encodeMasked(manifest, tokenizer, flat, masks);
   if (flat.length === parts.length) return family.encode(manifest, tokenizer, flat);
   if (family.encodeVolumes === undefined)
     throw new WetreadError('pixel-unsupported', `the case has a volume, ${family.name} reads pictures`);
@@ -185,18 +205,22 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return out;
 }
 
-/** Logits at every prompt position, or from `logits_from` on. */
+/** Logits at every prompt position, or from `logits_from` on; of an answer in one pass at those of the text, which alone are read. */
 async function logitsOf(engine: Engine, { encoded }: Prepared, embeds: Rows, golden: ModelCase): Promise<Float32Array> {
   const from = golden.logits_from ?? 0;
-  const positions = Array.from({ length: embeds.count - from }, (_, i) => from + i);
+  const until = encoded.answerRows === undefined ? embeds.count : encoded.inputIds.length;
+  const positions = Array.from({ length: until - from }, (_, i) => from + i);
   return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions, encoded.positions)).logits;
 }
 
-/** One row per generated token, the golden tokens before it. */
+/** One row per generated token, the golden tokens before it; or one per row that an answer in one pass is read from. */
 async function stepLogits(engine: Engine, { encoded }: Prepared, embeds: Rows, tensors: TensorSource, golden: ModelCase): Promise<Cell> {
   if (!tensors.names.includes('step_logits') || !golden.output_ids) return absent;
-  const rows = joinRows([embeds, await engine.decoder.embed(golden.output_ids.slice(0, -1))], engine.sizes.hiddenSize);
-  const positions = golden.output_ids.map((_, i) => embeds.count - 1 + i);
+  const { answerRows } = encoded;
+  const written =
+    answerRows === undefined ? await engine.decoder.embed(golden.output_ids.slice(0, -1)) : { data: new Float32Array(0), count: 0 };
+  const rows = joinRows([embeds, written], engine.sizes.hiddenSize);
+  const positions = answerRows ?? golden.output_ids.map((_, i) => embeds.count - 1 + i);
   const { logits } = await engine.decoder.step(engine.decoder.emptyCache(), rows, positions, encoded.positions);
   return compareClose(logits, await tensors.readF32('step_logits'), toleranceOf(tensors, 'step_logits', golden));
 }
@@ -229,10 +253,23 @@ async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Pre
   return text === golden.output_text ? cell : miss(`text ${JSON.stringify(text)} for ${JSON.stringify(golden.output_text)}`);
 }
 
-async function scoreCells(engine: Engine, prepared: Prepared, golden: ModelCase): Promise<Partial<Record<Column, Cell>>> {
+/** Log-probability of each option's letter as the first token of the answer. */
+async function letterCell({ engine, tokenizer }: Loaded, prepared: Prepared, golden: ModelCase): Promise<Cell> {
+  if (!golden.letter_log_probs) return absent;
+  const kept = prepared.places.map(() => true);
+  const found: number[] = [];
+  for (const letter of Object.keys(golden.letter_log_probs)) {
+    const id = letterId(tokenizer, letter);
+    found.push(...(id === null ? [Number.NaN] : await engine.score(prepared, [id], kept, 'black')));
+  }
+  return compareClose(found, Object.values(golden.letter_log_probs), scoreTolerance);
+}
+
+async function scoreCells(loaded: Loaded, prepared: Prepared, golden: ModelCase): Promise<Partial<Record<Column, Cell>>> {
+  const { engine } = loaded;
   const { score, answer_ids: answer } = golden;
   if (!score || !answer) return {};
-  const tables: Cell[] = [];
+  const tables: Cell[] = [await letterCell(loaded, prepared, golden)];
   const loo: Cell[] = [];
   const kin: Cell[] = [];
   const shap: Cell[] = [];

@@ -6,11 +6,12 @@
 import type { Answer, NullImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import { type Bundle, bundleTokenizer } from '#model/bundle.ts';
-import { forTask } from '#model/bundle-manifest.ts';
+import { forTask, type Manifest } from '#model/bundle-manifest.ts';
 import { type Family, familyOf } from '#model/families/registry.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import type { AskReply, AskRequest } from './device-protocol.ts';
-import { type Engine, openEngine, type Prepared } from './engine.ts';
+import { type Engine, type GenerateOptions, openEngine, type Prepared } from './engine.ts';
+import { type Guess, guessLength } from './one-pass.ts';
 import type { OrtRuntime } from './port.ts';
 
 export interface Conversation {
@@ -73,18 +74,18 @@ class BundleConversation implements Conversation {
   }
 
   async ask(request: AskRequest, onText: (text: string) => void): Promise<AskReply> {
-    const { manifest } = this.#bundle;
-    const encoded = this.#family.encode(forTask(manifest, request.task), this.#tokenizer, request.parts);
+    const manifest = forTask(this.#bundle.manifest, request.task);
     const maxNewTokens = Math.min(request.maxNewTokens ?? manifest.limits.maxNewTokens, manifest.limits.maxNewTokens);
     this.#dropCaches(null);
-    const prepared = await this.#engine.prepare(encoded, maxNewTokens);
     const tell = growth(this.#tokenizer, onText);
     const soFar: number[] = [];
-    const generated = await this.#engine.generate(prepared, {
+    const { minNewTokens, stopIds, barredIds, firstIds } = manifest.generation;
+    const { prepared, generated, note } = await this.#answered(manifest, request, {
       maxNewTokens,
-      minNewTokens: manifest.generation.minNewTokens,
-      stopIds: manifest.generation.stopIds,
-      barredIds: manifest.generation.barredIds,
+      minNewTokens,
+      stopIds,
+      barredIds,
+      firstIds,
       tokenizerSize: this.#tokenizer.size,
       onToken: (id) => {
         soFar.push(id);
@@ -92,14 +93,27 @@ class BundleConversation implements Conversation {
       },
     });
     const { text, spans } = this.#tokenizer.decode(generated.tokens);
-    const answer: Answer = { text, spans, ...generated, promptTokens: prepared.rows, images: prepared.places.length };
+    const said = note === null ? {} : { note };
+    const answer: Answer = { text, spans, ...generated, ...said, promptTokens: prepared.rows, images: prepared.places.length };
     refuseUseless(answer);
     this.#asked++;
     const promptId = `${process.pid}-${this.#asked}`;
     this.#held.set(promptId, { prepared, tokens: generated.tokens });
     const [oldest] = this.#held.keys();
     if (this.#held.size > MOST_HELD && oldest !== undefined) this.#held.delete(oldest);
+    const { encoded } = prepared;
     return { answer, promptId, promptText: encoded.text, inputIds: encoded.inputIds };
+  }
+
+  /** Token by token after the prompt; or, where the family has its answers in the prompt, all tokens at once for each possible length. */
+  async #answered(manifest: Manifest, { parts }: AskRequest, options: GenerateOptions): Promise<Guess> {
+    const { encodeMasked } = this.#family;
+    const { answerLengths } = manifest.generation;
+    if (encodeMasked === undefined || answerLengths === undefined) {
+      const prepared = await this.#engine.prepare(this.#family.encode(manifest, this.#tokenizer, parts), options.maxNewTokens);
+      return { prepared, generated: await this.#engine.generate(prepared, options), note: null };
+    }
+    return await guessLength(this.#engine, answerLengths, (length) => encodeMasked(manifest, this.#tokenizer, parts, length), options);
   }
 
   async score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {

@@ -81,7 +81,7 @@ export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder:
       const length = cache.length + rows.count;
       const feeds: Record<string, OrtValue> = {
         inputs_embeds: runtime.value(rows.data, [1, rows.count, sizes.hiddenSize]),
-        attention_mask: runtime.value(new BigInt64Array(length).fill(1n), [1, length]),
+        ...(sizes.layers === 0 ? {} : { attention_mask: runtime.value(new BigInt64Array(length).fill(1n), [1, length]) }),
         logit_positions: integers(positions, [positions.length]),
       };
       if (sizes.positionAxes !== undefined) {

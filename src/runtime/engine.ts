@@ -10,8 +10,10 @@ import type { NullImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { EncodedImage, EncodedPrompt } from '#model/encoded.ts';
 import type { GraphFiles, ModelSizes } from '#model/onnx/sizes.ts';
+import { mayStand } from './answer-rules.ts';
 import { type Cache, type Decoder, joinRows, openDecoder, type Rows } from './decoder.ts';
 import { bestId, logProbability } from './log-softmax.ts';
+import { readRows, scoreRows } from './one-pass.ts';
 import type { OrtRuntime, OrtSession } from './port.ts';
 import { repeatedPeriod } from './repetition.ts';
 
@@ -37,6 +39,8 @@ export interface GenerateOptions {
   readonly stopIds: readonly number[];
   /** What the first minNewTokens may not be; absent = stopIds. */
   readonly barredIds?: readonly number[] | undefined;
+  /** What the first token may be; absent = any. */
+  readonly firstIds?: readonly number[] | undefined;
   /** Ids from here on are padding of the head and are never chosen. */
   readonly tokenizerSize: number;
   readonly onToken?: (id: number) => void;
@@ -117,11 +121,13 @@ async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: numb
   const { sizes } = decoder;
   const visual = places.reduce((sum, place) => sum + (encoded.images[place]?.rows ?? sizes.visualTokens), 0);
   const rows = texts.reduce((sum, ids) => sum + ids.length, 0) + visual;
+  // An answer that is read in one pass has its rows in the prompt.
+  const more = encoded.answerRows === undefined ? newTokens : 0;
   if (rows === 0) throw new WetreadError('request-malformed', 'the prompt is empty');
-  if (rows + newTokens > sizes.contextTokens) {
+  if (rows + more > sizes.contextTokens) {
     throw new WetreadError(
       'prompt-too-long',
-      `the prompt has ${rows} tokens and ${newTokens} more may follow; the model takes ${sizes.contextTokens}`,
+      `the prompt has ${rows} tokens and ${more} more may follow; the model takes ${sizes.contextTokens}`,
       {
         hint: 'shorten the history, choose fewer images or allow a shorter answer',
       },
@@ -200,23 +206,29 @@ class LoadedEngine implements Engine {
     return joinRows([await this.#features(prepared, index - 1, choice), text], this.sizes.hiddenSize);
   }
 
+  /** Every row of the prompt. */
+  async #whole(prepared: Prepared, shown: readonly Shown[]): Promise<Rows> {
+    const choices = [null, ...shown];
+    const pieces: Rows[] = [];
+    for (const index of choices.keys()) pieces.push(await this.#piece(prepared, index, choices));
+    return joinRows(pieces, this.sizes.hiddenSize);
+  }
+
   async generate(prepared: Prepared, options: GenerateOptions): Promise<Generated> {
     const { vocabSize } = this.sizes;
+    const shown = prepared.places.map((): Shown => 'image');
+    const { answerRows } = prepared.encoded;
+    if (answerRows !== undefined) return await readRows(this.decoder, await this.#whole(prepared, shown), answerRows, options);
     const limit = Math.min(options.tokenizerSize, vocabSize);
     const stops = new Set(options.stopIds);
-    const barred = new Set(options.barredIds ?? options.stopIds);
-    const none = new Set<number>();
     const tokens: number[] = [];
     const logProbs: number[] = [];
-    let { cache, last } = await this.#walk(
-      prepared,
-      prepared.places.map(() => 'image'),
-    );
+    let { cache, last } = await this.#walk(prepared, shown);
     while (tokens.length < options.maxNewTokens) {
       const step = await this.decoder.step(cache, last, [0], prepared.encoded.positions);
       cache = step.cache;
       if (tokens.length === 0) finite(step.logits, 'logits of the first new token');
-      const id = bestId(step.logits, 0, vocabSize, limit, tokens.length < options.minNewTokens ? barred : none);
+      const id = bestId(step.logits, 0, vocabSize, limit, mayStand(options, tokens.length));
       if (id < 0) throw new WetreadError('not-finite', `no logit of new token ${tokens.length + 1} is a number`);
       tokens.push(id);
       logProbs.push(logProbability(step.logits, 0, vocabSize, id));
@@ -233,16 +245,16 @@ class LoadedEngine implements Engine {
       throw new WetreadError('internal', `${keep.length} images are to be kept or nulled, the prompt has ${prepared.places.length}`);
     }
     if (tokens.length === 0) return [];
+    const shown = keep.map((kept): Shown => (kept ? 'image' : nullImage));
+    const { answerRows } = prepared.encoded;
+    if (answerRows !== undefined) return await scoreRows(this.decoder, await this.#whole(prepared, shown), answerRows, tokens);
     if (prepared.rows + tokens.length > this.sizes.contextTokens) {
       throw new WetreadError(
         'prompt-too-long',
         `prompt and answer have ${prepared.rows + tokens.length} tokens; the model takes ${this.sizes.contextTokens}`,
       );
     }
-    const { cache, last } = await this.#walk(
-      prepared,
-      keep.map((kept) => (kept ? 'image' : nullImage)),
-    );
+    const { cache, last } = await this.#walk(prepared, shown);
     const rows = joinRows([last, await this.decoder.embed(tokens.slice(0, -1))], this.sizes.hiddenSize);
     const { logits } = await this.decoder.step(cache, rows, [...tokens.keys()], prepared.encoded.positions);
     return tokens.map((id, row) => logProbability(logits, row, this.sizes.vocabSize, id));

@@ -14,13 +14,13 @@ export function logProbability(logits: Float32Array, row: number, vocab: number,
   return (logits[start + id] ?? Number.NaN) - largest - Math.log(sum);
 }
 
-/** The id of the largest logit of row `row` among ids below `limit` that are not in `forbidden`; the first of equals. */
-export function bestId(logits: Float32Array, row: number, vocab: number, limit: number, forbidden: ReadonlySet<number>): number {
+/** The id of the largest logit of row `row` among ids below `limit` that `may` be chosen; the first of equals, -1 where none is a number. */
+export function bestId(logits: Float32Array, row: number, vocab: number, limit: number, may: (id: number) => boolean): number {
   let best = -1;
   let largest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < limit; id++) {
     const value = logits[row * vocab + id] ?? Number.NaN;
-    if (value > largest && !forbidden.has(id)) {
+    if (value > largest && may(id)) {
       largest = value;
       best = id;
     }

@@ -35,6 +35,8 @@ export interface Family {
   import(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport>;
   /** A prompt as the engine runs it. @throws too-many-images, prompt-too-long */
   encode(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt;
+  /** As encode, with rows for an answer of `length` tokens, which is read in one pass; absent = answers are written after the prompt. */
+  encodeMasked?(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[], length: number): EncodedPrompt;
   /** As encode, of prompts that hold volumes too; absent = the family reads pictures only. */
   encodeVolumes?(manifest: Manifest, tokenizer: Tokenizer, parts: readonly (PromptPart | VolumePart)[]): EncodedPrompt;
 }

@@ -13,7 +13,8 @@ const count = z.number().int().positive();
 export const modelSizesSchema = z.strictObject({
   /** Width of a decoder row. */
   hiddenSize: count,
-  layers: count,
+  /** Layers with a key-value cache; 0 = the decoder takes all rows of a prompt in one pass and keeps nothing. */
+  layers: z.number().int().nonnegative(),
   kvHeads: count,
   /** Values per head in the key-value cache. */
   headDim: count,
