@@ -1,6 +1,7 @@
 /**
  * What a pickle of tensors can hold, and the names that it may say: collections.OrderedDict, torch storages and
- * torch._utils._rebuild_tensor_v2. Any other name is refused by its dotted name. Source: torch/_utils.py, torch/serialization.py.
+ * torch._utils._rebuild_tensor_v2; in a TorchScript archive also classes below __torch__, whose objects are bags of attributes and nothing else.
+ * Any other name is refused by its dotted name. Source: torch/_utils.py, torch/serialization.py, torch/csrc/jit/serialization/pickler.cpp.
  */
 import { WetreadError } from '#domain/errors.ts';
 import type { NumberType } from './number-type.ts';
@@ -27,7 +28,13 @@ interface StorageType {
   readonly type: NumberType;
 }
 
-type Callable = { readonly kind: 'rebuild-tensor' } | { readonly kind: 'ordered-dict' };
+type Callable = { readonly kind: 'rebuild-tensor' } | { readonly kind: 'ordered-dict' } | { readonly kind: 'module-class' };
+/** An object of a module's class: its attributes, null until they are set. */
+interface Module {
+  readonly kind: 'module';
+  attributes: ReadonlyMap<Value, Value> | null;
+}
+
 type Tuple = { readonly kind: 'tuple'; readonly items: readonly Value[] };
 type List = { readonly kind: 'list'; readonly items: Value[] };
 type Dict = { readonly kind: 'dict'; readonly entries: Map<Value, Value> };
@@ -42,6 +49,7 @@ export type Value =
   | List
   | Dict
   | Callable
+  | Module
   | StorageType
   | Storage
   | TensorView;
@@ -59,9 +67,13 @@ const storageTypes: Readonly<Record<string, NumberType>> = {
   BoolStorage: 'BOOL',
 };
 
+/** Whether the pickle is a state dictionary, or the object that a TorchScript archive holds. */
+export type PickleForm = 'state' | 'module';
+
 /** The named thing, or a refusal by its dotted name. */
-export function named(module: string, name: string, where: string): Value {
+export function named(module: string, name: string, where: string, form: PickleForm): Value {
   const dotted = `${module}.${name}`;
+  if (form === 'module' && dotted.startsWith('__torch__.')) return { kind: 'module-class' };
   if (dotted === 'collections.OrderedDict') return { kind: 'ordered-dict' };
   if (dotted === 'torch._utils._rebuild_tensor_v2') return { kind: 'rebuild-tensor' };
   const type = module === 'torch' && Object.hasOwn(storageTypes, name) ? storageTypes[name] : undefined;

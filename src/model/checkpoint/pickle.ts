@@ -3,11 +3,11 @@
  * name is refused at the moment the file says it (pickle-values.ts), any other opcode too. Source: the opcodes of Python's pickletools.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { isKind, named, type Storage, type Value, wholeNumbers } from './pickle-values.ts';
+import { isKind, named, type PickleForm, type Storage, type Value, wholeNumbers } from './pickle-values.ts';
 
 /** The object of a pickle. `where` names the file in messages. @throws checkpoint-hostile, checkpoint-unreadable */
-export function readPickle(bytes: Uint8Array, where: string): Value {
-  return new PickleMachine(bytes, where).run();
+export function readPickle(bytes: Uint8Array, where: string, form: PickleForm = 'state'): Value {
+  return new PickleMachine(bytes, where, form).run();
 }
 
 /** Stack machine over the opcodes that torch.save writes (protocols 2 to 5). A class because it holds the machine's state. */
@@ -15,15 +15,17 @@ class PickleMachine {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #where: string;
+  readonly #form: PickleForm;
   readonly #memo = new Map<number, Value>();
   #stack: Value[] = [];
   #outer: Value[][] = [];
   #at = 0;
 
-  constructor(bytes: Uint8Array, where: string) {
+  constructor(bytes: Uint8Array, where: string, form: PickleForm) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#where = where;
+    this.#form = form;
   }
 
   run(): Value {
@@ -220,11 +222,11 @@ class PickleMachine {
     for (let i = 0; i < items.length; i += 2) dict.entries.set(items[i] ?? null, items[i + 1] ?? null);
   }
 
-  /** Names, calls, storages, and the state that BUILD sets (the `_metadata` of a state dictionary: dropped). */
+  /** Names, calls, storages, empty objects of a module's class, and the state that BUILD sets. */
   #call(opcode: number, character: string): boolean {
     switch (character) {
       case 'c':
-        this.#stack.push(named(this.#line(), this.#line(), this.#where));
+        this.#stack.push(named(this.#line(), this.#line(), this.#where, this.#form));
         return true;
       case 'Q':
         this.#stack.push(this.#persistent(this.#pop()));
@@ -235,16 +237,31 @@ class PickleMachine {
         return true;
       }
       case 'b':
-        this.#pop();
-        if (!isKind(this.#top(), 'dict')) throw this.#refuse('a state for what is no dictionary');
+        this.#build(this.#pop());
         return true;
+    }
+    if (opcode === 0x81) {
+      // NEWOBJ
+      const args = this.#pop();
+      if (!isKind(this.#pop(), 'module-class') || !isKind(args, 'tuple') || args.items.length > 0) {
+        throw this.#refuse('an object of something that is no module');
+      }
+      this.#stack.push({ kind: 'module', attributes: null });
+      return true;
     }
     if (opcode !== 0x93) return false; // STACK_GLOBAL
     const name = this.#pop();
     const module = this.#pop();
     if (typeof name !== 'string' || typeof module !== 'string') throw this.#refuse('a name that is no text');
-    this.#stack.push(named(module, name, this.#where));
+    this.#stack.push(named(module, name, this.#where, this.#form));
     return true;
+  }
+
+  /** The attributes of a module; the `_metadata` of a state dictionary is dropped. */
+  #build(state: Value): void {
+    const target = this.#top();
+    if (isKind(target, 'module') && isKind(state, 'dict')) target.attributes = state.entries;
+    else if (!isKind(target, 'dict')) throw this.#refuse('a state for what is no dictionary');
   }
 
   /** ('storage', type, key, location, count). */

@@ -1,5 +1,6 @@
 /**
- * torch.save files (`pytorch_model.bin`, `.pt`): a zip with `<name>/data.pkl` and one entry per storage, `<name>/data/<key>`.
+ * torch.save files (`pytorch_model.bin`, `.pt`): a zip with `<name>/data.pkl` and one entry per storage, `<name>/data/<key>`. TorchScript archives
+ * (OpenAI's CLIP) have the same form, with modules in data.pkl and their code beside it: the tensors are the modules' attributes.
  *
  * Nothing is executed (pickle.ts). Tensors may be views of shared storages: offset and strides are honoured. Files before PyTorch 1.6 are
  * no zips and are refused with advice. Source: torch/serialization.py, docs/source/notes/serialization.rst.
@@ -8,13 +9,13 @@ import { WetreadError } from '#domain/errors.ts';
 import { type CheckpointFile, openFile } from './file.ts';
 import { bytesOf, toF32 } from './number-type.ts';
 import { readPickle } from './pickle.ts';
-import { isKind, type Storage, type TensorView } from './pickle-values.ts';
+import { isKind, type Storage, type TensorView, type Value } from './pickle-values.ts';
 import type { TensorSource } from './tensors.ts';
 import { readZip, type ZipEntry } from './zip.ts';
 
 const maxPickleBytes = 256 * 1024 * 1024;
 
-/** Opens one torch file that holds a state dictionary. @throws checkpoint-unreadable, checkpoint-hostile */
+/** Opens one torch file that holds a state dictionary or modules; names of nested modules are joined with dots. @throws checkpoint-unreadable, checkpoint-hostile */
 export async function openTorchPickle(path: string): Promise<TensorSource> {
   const file = await openFile(path);
   try {
@@ -74,22 +75,55 @@ async function readState(file: CheckpointFile, entries: ReadonlyMap<string, ZipE
   if (pickle === undefined || pickle.size > maxPickleBytes) {
     throw new WetreadError('checkpoint-unreadable', `${file.name}: data.pkl has ${pickle?.size} bytes, expected at most ${maxPickleBytes}`);
   }
-  const state = readPickle(await file.read(pickle.offset, pickle.size), file.name);
+  checkStored(file, pickle);
+  const form = entries.has(`${root}constants.pkl`) ? 'module' : 'state';
+  const state = readPickle(await file.read(pickle.offset, pickle.size), file.name, form);
+  const views = isKind(state, 'module') ? moduleTensors(file, state) : stateTensors(file, state);
+  for (const [name, view] of views) checkView(file, name, view, storageEntry(file, entries, root, view.storage));
+  return views;
+}
+
+function stateTensors(file: CheckpointFile, state: Value): Map<string, TensorView> {
   if (!isKind(state, 'dict')) throw new WetreadError('checkpoint-unreadable', `${file.name}: holds no dictionary of tensors`);
   const views = new Map<string, TensorView>();
   for (const [name, value] of state.entries) {
     if (typeof name !== 'string' || !isKind(value, 'tensor')) {
       throw new WetreadError('checkpoint-unreadable', `${file.name}: the entry ${String(name)} of the state dictionary is no tensor`);
     }
-    checkView(file, name, value, storageEntry(file, entries, root, value.storage));
     views.set(name, value);
   }
   return views;
 }
 
+/** Tensors of a module and of the modules in it. A module that stands in two places is refused: it could name itself. */
+function moduleTensors(file: CheckpointFile, root: Value): Map<string, TensorView> {
+  const views = new Map<string, TensorView>();
+  const seen = new Set<Value>();
+  const waiting: { readonly prefix: string; readonly module: Value }[] = [{ prefix: '', module: root }];
+  for (const { prefix, module } of waiting) {
+    if (seen.has(module)) throw new WetreadError('checkpoint-hostile', `${file.name}: the module ${prefix} stands in two places`);
+    seen.add(module);
+    for (const [key, value] of (isKind(module, 'module') ? module.attributes : null) ?? []) {
+      const name = `${prefix}${String(key)}`;
+      if (isKind(value, 'tensor')) views.set(name, value);
+      else if (isKind(value, 'module')) waiting.push({ prefix: `${name}.`, module: value });
+    }
+  }
+  return views;
+}
+
+function checkStored(file: CheckpointFile, entry: ZipEntry): void {
+  if (!entry.compressed) return;
+  throw new WetreadError(
+    'checkpoint-unreadable',
+    `${file.name}: found the entry ${entry.name} compressed; expected a zip file as torch.save writes it`,
+  );
+}
+
 function storageEntry(file: CheckpointFile, entries: ReadonlyMap<string, ZipEntry>, root: string, storage: Storage): ZipEntry {
   const entry = entries.get(`${root}data/${storage.key}`);
   if (entry === undefined) throw new WetreadError('checkpoint-unreadable', `${file.name}: the storage ${storage.key} is missing`);
+  checkStored(file, entry);
   const expected = storage.count * bytesOf[storage.type];
   if (entry.size !== expected) {
     throw new WetreadError(

@@ -2,7 +2,8 @@
  * The zip form that torch.save writes: stored entries, padded by extra fields, ZIP64 beyond 4 GB.
  *
  * Offsets come from the central directory, but where an entry's data begin only its local header says (its extra field differs).
- * Compressed entries are refused: torch never writes them, and reading them would need memory that a file can choose. Source: APPNOTE 6.3.
+ * Compressed entries are listed and not read: torch compresses only the code of a TorchScript archive, and unpacking would need memory that a
+ * file can choose. Source: APPNOTE 6.3.
  */
 import { WetreadError } from '#domain/errors.ts';
 import type { CheckpointFile } from './file.ts';
@@ -11,6 +12,8 @@ export interface ZipEntry {
   readonly name: string;
   readonly offset: number;
   readonly size: number;
+  /** The bytes at `offset` are not those of the entry. */
+  readonly compressed: boolean;
 }
 
 const endBytes = 22;
@@ -30,10 +33,11 @@ export async function readZip(file: CheckpointFile): Promise<Map<string, ZipEntr
     const next = at + 46 + nameLength + extraLength + view.getUint16(at + 32, true);
     if (next > length) throw damaged(file, 'a directory entry that is cut off');
     const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
-    if (view.getUint16(at + 10, true) !== 0) throw damaged(file, `the entry ${name} compressed`);
     if (entries.has(name)) throw damaged(file, `the entry ${name} twice`);
+    const compressed = view.getUint16(at + 10, true) !== 0;
     const sizes = longSizes(view, at, at + 46 + nameLength, extraLength);
-    entries.set(name, { name, size: sizes.size, offset: await dataOffset(file, name, sizes.header, sizes.size) });
+    const offset = compressed ? 0 : await dataOffset(file, name, sizes.header, sizes.size);
+    entries.set(name, { name, size: sizes.size, offset, compressed });
     at = next;
   }
   return entries;
