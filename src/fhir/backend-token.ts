@@ -88,7 +88,18 @@ export async function discoverTokenUrl(base: string, neighbour: Neighbour): Prom
       },
     );
   }
-  return new URL(parsed.data.token_endpoint, `${base.replace(/\/+$/, '')}/`).href;
+  const endpoint = new URL(parsed.data.token_endpoint, `${base.replace(/\/+$/, '')}/`);
+  const safe = endpoint.protocol === 'https:' || (endpoint.protocol === 'http:' && new URL(base).protocol === 'http:');
+  if (!safe || endpoint.username !== '' || endpoint.password !== '') {
+    throw new WetreadError(
+      'fhir-bad-answer',
+      `${neighbour.name}: found token_endpoint ${placeOf(endpoint)}, expected https as the base has it`,
+      {
+        hint: 'a signed assertion is not sent over a connection that is less safe than the FHIR server',
+      },
+    );
+  }
+  return endpoint.href;
 }
 
 function parsedJson(text: string): unknown {

@@ -1,39 +1,45 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { decoy, type RawServer } from '../net/servers.ts';
 import { Browser } from './browser.ts';
 import { refusalCode, startLaunch } from './start.ts';
 
 let place: Awaited<ReturnType<typeof startLaunch>>;
-let seen = 0;
-const decoy = createServer((_request, response) => {
-  seen += 1;
-  response.end('{}');
-});
+let foreign: RawServer;
 beforeAll(async () => {
-  place = await startLaunch();
-  await new Promise<void>((resolve) => decoy.listen(0, '127.0.0.1', resolve));
+  [place, foreign] = await Promise.all([startLaunch(), decoy()]);
 });
 afterAll(async () => {
-  decoy.close();
+  await foreign.close();
   await place.close();
 });
 
-it('S01: an issuer that the site does not list is refused before any network call', async () => {
-  const { port } = decoy.address() as AddressInfo; // it listens on a TCP port
-  const foreign = [
-    `http://127.0.0.1:${port}/fhir`,
+it('S01: an issuer that the site does not list is refused before any network call, however like a listed one it looks', async () => {
+  const [own, there] = [new URL(place.ehr.iss), new URL(foreign.origin).host];
+  const others = [
+    `${foreign.origin}/fhir`,
+    `${foreign.origin}/${place.ehr.iss}`,
+    `http://${own.host}@${there}/fhir`,
+    `http://${there}\\@${own.host}/fhir`,
+    `//${there}/fhir`,
+    `http://user@${own.host}${own.pathname}`,
+    `http://${own.hostname}.:${own.port}${own.pathname}`,
+    `https://${own.host}${own.pathname}`,
+    `http://localhost:${own.port}${own.pathname}`,
     `${place.ehr.iss}x`,
     `${place.ehr.iss}//`,
+    `${place.ehr.iss}/../admin`,
+    `${place.ehr.iss}?x=1`,
+    `${place.ehr.iss}#`,
+    ` ${place.ehr.iss}`,
     place.ehr.iss.toUpperCase(),
     'javascript:alert(1)',
     '',
   ];
-  for (const iss of foreign) {
+  for (const iss of others) {
     const page = await new Browser().open(place.door.url(iss, 'launch-1'));
     expect([iss, page.status, refusalCode(page)]).toEqual([iss, 400, 'launch-refused']);
   }
-  expect([seen, place.ehr.discoveries()]).toEqual([0, 0]);
+  expect([foreign.connections(), foreign.heard(), place.ehr.discoveries()]).toEqual([0, '', 0]);
 });
 
 it('S01: one trailing slash is no difference', async () => {

@@ -1,23 +1,17 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { decoy, type RawServer } from '../net/servers.ts';
 import { type Answer, json, refusalCode, startLaunch } from './start.ts';
 
 let place: Awaited<ReturnType<typeof startLaunch>>;
-const seen: string[] = [];
-const decoy = createServer((request, response) => {
-  seen.push(`${request.method} ${request.url}`);
-  response.end('{}');
-});
+let foreign: RawServer;
 let elsewhere: string;
 beforeAll(async () => {
-  place = await startLaunch();
-  await new Promise<void>((resolve) => decoy.listen(0, '127.0.0.1', resolve));
-  elsewhere = `http://127.0.0.1:${(decoy.address() as AddressInfo).port}`; // it listens on a TCP port
+  [place, foreign] = await Promise.all([startLaunch(), decoy()]);
+  elsewhere = foreign.origin;
 });
 afterAll(async () => {
-  decoy.close();
+  await foreign.close();
   await place.close();
 });
 
@@ -40,7 +34,7 @@ it('S29: no token is in a URL, a cookie, a page or the log', async () => {
 it('S29: a token request is not sent on by a redirect', async () => {
   place.ehr.change.token = () => ({ status: 307, headers: { location: `${elsewhere}/token` }, body: '' });
   expect(refusalCode(await place.go())).toBe('net-redirect-refused');
-  expect(seen).toEqual([]);
+  expect([foreign.connections(), foreign.heard()]).toEqual([0, '']);
 });
 
 it('S29: a fhirUser, a patient and a key address on another server are not followed', async () => {
@@ -55,5 +49,5 @@ it('S29: a fhirUser, a patient and a key address on another server are not follo
   expect((await place.go()).body).toBe('the draft');
   place.ehr.change.token = (answer) => json({ ...membersOf(answer), patient: `${elsewhere}/fhir/Patient/anna` });
   expect(refusalCode(await place.go())).not.toBeNull();
-  expect(seen).toEqual([]);
+  expect([foreign.connections(), foreign.heard()]).toEqual([0, '']);
 });
