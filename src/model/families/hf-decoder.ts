@@ -32,7 +32,9 @@ const schemas = {
     intermediate_size: size.default(11008),
     num_key_value_heads: size.nullish(),
     vocab_size: size.default(32000),
-    max_position_embeddings: size.default(2048),
+    max_position_embeddings: size.optional(),
+    /** What configs of LLaMA 1 called it. */
+    max_sequence_length: size.optional(),
     attention_bias: z.boolean().default(false),
     mlp_bias: z.boolean().default(false),
   }),
@@ -142,7 +144,7 @@ export function readDecoder(type: string, config: unknown, where: string): Omit<
     headDim,
     normEpsilon: keys.rms_norm_eps,
     vocabSize: keys.vocab_size,
-    maxPositions: keys.max_position_embeddings,
+    maxPositions: keys.max_position_embeddings ?? llama?.max_sequence_length ?? 2048,
     rotary: readRotary(keys, where),
     windows: windowsOf(
       keys.num_hidden_layers,

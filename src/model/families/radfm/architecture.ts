@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import { refuseMisfit } from '../../checkpoint/misfit.ts';
+import { countNumbered, dimensions } from '../../checkpoint/shapes.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
@@ -26,7 +26,7 @@ export const imageMarks = 2;
 /** Where the config lies: the authors keep it beside the weights, with the tokenizer. */
 export const languageFolder = 'Language_files';
 
-const configSchema = z.looseObject({ model_type: z.string().optional(), max_sequence_length: z.int().positive().optional() });
+const configSchema = z.looseObject({ model_type: z.string().optional() });
 
 /** Whether Language_files/config.json (parsed) is of this family. */
 export function isRadfm(config: unknown): boolean {
@@ -40,35 +40,15 @@ function refuse(message: string): never {
 
 const embedding = 'embedding_layer.';
 
-/** Dimensions of a tensor from which sizes are taken. @throws checkpoint-tensors when it is missing or of another rank */
-function dimensions(source: TensorSource, name: string, rank: number): readonly number[] {
-  const theirs = embedding + name;
-  const form = `[${Array.from({ length: rank }, () => '?').join(', ')}]`;
-  if (!source.names.includes(theirs)) refuseMisfit({ missing: [`${theirs} ${form}`], misshapen: [], extra: [] });
-  const { shape } = source.info(theirs);
-  if (shape.length !== rank || shape.some((size) => size === 0)) {
-    refuseMisfit({ missing: [], misshapen: [`${theirs} is [${shape.join(', ')}], ${form} expected`], extra: [] });
-  }
-  return shape;
-}
-
-/** Highest N of `prefix`N. and 1; a gap below it is named as missing by the check of all names. */
-function layersOf(source: TensorSource, prefix: string): number {
-  const numbers = source.names
-    .filter((name) => name.startsWith(embedding + prefix))
-    .map((name) => Number(/^\d+/.exec(name.slice(embedding.length + prefix.length))?.[0]));
-  return Math.max(0, ...numbers.filter((layer) => Number.isInteger(layer))) + 1;
-}
-
 function readEncoder(source: TensorSource, outSize: number): VolumeEncoder {
-  const at = (name: string, rank: number, axis: number) => dimensions(source, name, rank)[axis] ?? 0;
+  const at = (name: string, rank: number, axis: number) => dimensions(source, embedding + name, rank)[axis] ?? 0;
   const vision = 'vision_encoder.';
   const patchVector = at(`${vision}to_patch_embedding.2.weight`, 2, 1);
   const patchSize = Math.sqrt(patchVector / (channels * framePatch));
   if (!Number.isInteger(patchSize)) {
     return refuse(`a patch vector of ${patchVector} values is no square of ${channels} channels and ${framePatch} slices`);
   }
-  const table = (axis: string) => dimensions(source, `${vision}pos_embedding.${axis}_embed.weight`, 2);
+  const table = (axis: string) => dimensions(source, `${embedding}${vision}pos_embedding.${axis}_embed.weight`, 2);
   const [rows = 0, rowWidth = 0] = table('row');
   const [columns = 0, columnWidth = 0] = table('col');
   const [slices = 0, sliceWidth = 0] = table('dep');
@@ -83,10 +63,10 @@ function readEncoder(source: TensorSource, outSize: number): VolumeEncoder {
     width,
     patchSize,
     tables: { row: [rows, rowWidth], col: [columns, columnWidth], dep: [slices, sliceWidth] },
-    layers: layersOf(source, `${vision}transformer.layers.`),
+    layers: countNumbered(source.names, `${embedding}${vision}transformer.layers.`),
     feedForward: at(`${vision}transformer.layers.0.1.fn.net.0.weight`, 2, 0),
     latents: at('perceiver.latents', 2, 0),
-    perceiverLayers: layersOf(source, 'perceiver.layers.'),
+    perceiverLayers: countNumbered(source.names, `${embedding}perceiver.layers.`),
     perceiverFeedForward: at('perceiver.layers.0.1.1.weight', 2, 0),
     outSize,
   };
@@ -97,11 +77,7 @@ function readEncoder(source: TensorSource, outSize: number): VolumeEncoder {
  * @throws architecture-unsupported naming what was found and what is known; checkpoint-tensors for a tensor that sizes come from
  */
 export function readArchitecture(config: Record<string, unknown>, source: TensorSource): RadfmArchitecture {
-  const keys = configSchema.safeParse(config);
-  if (!keys.success) return refuse(`config.json: ${z.prettifyError(keys.error).replaceAll('\n', ' ')}`);
-  // The old key of the demo's config; no length at all is the class default.
-  const length = keys.data.max_sequence_length;
-  const read = readDecoder('llama', { ...(length === undefined ? {} : { max_position_embeddings: length }), ...config }, 'config.json');
+  const read = readDecoder('llama', config, 'config.json');
   // The head is stored apart from the embedding, whatever the config says of tying.
   const decoder = { ...read, tiedHead: false };
   return { decoder, encoder: readEncoder(source, decoder.hiddenSize) };
