@@ -69,6 +69,11 @@ export async function readTokenizerFiles(folder: string, loading: 'as-published'
   };
 }
 
+/** The same files where the authors decode by SentencePiece itself, which writes broken bytes one by one. */
+export function decodedBySentencePiece(files: TokenizerFiles): TokenizerFiles {
+  return files.source === 'tokenizer.model' ? { ...files, config: { ...files.config, broken_bytes: 'byte' } } : files;
+}
+
 function nameOf(token: z.infer<typeof tokenName>): string | null {
   return typeof token === 'object' && token !== null ? token.content : (token ?? null);
 }
@@ -90,7 +95,11 @@ async function readBase(folder: string, config: Config, slow: boolean): Promise<
   }
   if (existsSync(at('tokenizer.model'))) {
     const bytes = await readFile(at('tokenizer.model'));
-    const options = { legacy: slow ? false : (config.legacy ?? true), addBos: config.add_bos_token ?? true };
+    const options = {
+      legacy: slow ? false : (config.legacy ?? true),
+      addBos: config.add_bos_token ?? true,
+      bos: nameOf(config.bos_token) ?? '<s>',
+    };
     return { json: convertSentencePiece(bytes, options), source: 'tokenizer.model' };
   }
   throw new WetreadError(

@@ -28,6 +28,8 @@ export interface SentencePieceOptions {
   /** true: text after a special token gets a dummy prefix again (`legacy` of tokenizer_config.json, the default of old checkpoints). */
   readonly legacy: boolean;
   readonly addBos: boolean;
+  /** Name of that token, `<s>` where it is not given; '' = the unknown token, as LlamaTokenizer takes a name that no piece has. */
+  readonly bos?: string;
 }
 
 /** tokenizer.json as an object. @throws tokenizer-unsupported naming what is not built (unigram, normaliser with a character map) */
@@ -53,14 +55,17 @@ export function convertSentencePiece(bytes: Uint8Array, options: SentencePieceOp
         ]
       : [],
   );
-  const bos = model.pieces.findIndex((piece) => piece.type === pieceType.control && piece.text === '<s>');
+  const { bos: name = '<s>' } = options;
+  const bos = model.pieces.findIndex((piece) =>
+    name === '' ? piece.type === pieceType.unknown : piece.type === pieceType.control && piece.text === name,
+  );
   return {
     version: '1.0',
     truncation: null,
     padding: null,
     added_tokens: added,
     ...spaces(model.dummyPrefix, options.legacy),
-    post_processor: options.addBos && bos >= 0 ? bosFirst('<s>', bos) : null,
+    post_processor: options.addBos && bos >= 0 ? bosFirst(model.pieces[bos]?.text ?? '', bos) : null,
     model: {
       type: 'BPE',
       dropout: null,

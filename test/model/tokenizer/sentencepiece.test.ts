@@ -111,6 +111,12 @@ describe('merges', () => {
 });
 
 describe('special tokens and the dummy prefix', () => {
+  test('a BOS without a name is the unknown token, as the tokenizer of 2023 took it', () => {
+    const tokenizer = openTokenizer(convertSentencePiece(model, { legacy: true, addBos: true, bos: '' }), {});
+    expect(tokenizer.encode('a', true)[0]).toBe(tokenizer.idOf('<unk>'));
+    expect(tokenizer.encode('a', true).slice(1)).toEqual(tokenizer.encode('a', false));
+  });
+
   test('legacy: text after a special token gets a dummy prefix again; otherwise only the first text does', () => {
     const pieces = [
       { text: '▁', score: 0 },
