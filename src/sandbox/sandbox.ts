@@ -12,6 +12,8 @@ import { type Authorization, openAuthorization } from './authorization/authoriza
 import { type Archive, openArchive } from './dicomweb/archive.ts';
 import { renderFrame } from './dicomweb/rendered.ts';
 import { dicomwebRouter } from './dicomweb/router.ts';
+import { switchBoard } from './dicomweb/switch-board.ts';
+import { noSwitches, type Switches } from './dicomweb/switches.ts';
 import { type LoadedFile, loadFiles } from './fhir/files.ts';
 import { type FhirServer, openFhirServer } from './fhir/server.ts';
 import { sandboxUserBundle, sandboxUserId } from './user.ts';
@@ -39,6 +41,8 @@ export interface Sandbox {
   readonly refusedFiles: Archive['refused'];
   /** Registration of apps and services, launches, and the switches of tests. */
   readonly smart: Pick<Authorization, 'createLaunch' | 'registerApp' | 'registerService' | 'switches'>;
+  /** Faults of the DICOMweb server; by hand at `/faults` beside its root. */
+  readonly pacs: { readonly switches: Switches };
   /** Ends the servers; open answers get two seconds. */
   close(): Promise<void>;
 }
@@ -80,8 +84,9 @@ export async function startSandbox({ dataDir, ports, dicomFolders, fhirBundles, 
 
   const archive = await openArchive(dicomFolders, join(dataDir, 'dicom'));
   const isActive = async (token: string) => (await authorization.introspect(token)) !== null;
-  const pacs = dicomwebRouter({ archive, base: root, render: renderFrame, isActive });
-  dicomwebHttp.serve(express().disable('x-powered-by').use('/dicomweb', pacs));
+  const switches = noSwitches();
+  const pacs = dicomwebRouter({ archive, base: root, render: renderFrame, isActive, switches });
+  dicomwebHttp.serve(express().disable('x-powered-by').use('/faults', switchBoard(switches)).use('/dicomweb', pacs));
 
   const opened = stack.move();
   return {
@@ -91,6 +96,7 @@ export async function startSandbox({ dataDir, ports, dicomFolders, fhirBundles, 
     bundles,
     refusedFiles: archive.refused,
     smart: authorization,
+    pacs: { switches },
     close: () => opened.disposeAsync(),
   };
 }

@@ -9,19 +9,30 @@ export interface OutgoingPart {
   readonly bytes: Uint8Array;
 }
 
+/** What an answer says instead of what it is; null = the truth. */
+export interface Disguise {
+  readonly boundary: string | null;
+  readonly partType: string | null;
+}
+
 async function write(response: Response, bytes: Uint8Array | string): Promise<void> {
   if (!response.write(bytes) && !response.destroyed) await once(response, 'drain', { signal: AbortSignal.timeout(60_000) });
 }
 
 /** `type` is the media type of the parts, as RFC 2387 wants it in the header. */
-export async function sendParts(response: Response, type: string, parts: AsyncIterable<OutgoingPart>): Promise<void> {
-  const boundary = randomBytes(20).toString('hex');
-  response.status(200).set('Content-Type', `multipart/related; type="${type}"; boundary=${boundary}`);
+export async function sendParts(
+  response: Response,
+  type: string,
+  parts: AsyncIterable<OutgoingPart>,
+  disguise: Disguise = { boundary: null, partType: null },
+): Promise<void> {
+  const boundary = disguise.boundary ?? randomBytes(20).toString('hex');
+  response.status(200).set('Content-Type', `multipart/related; type="${type}"; boundary="${boundary}"`);
   for await (const part of parts) {
     if (response.destroyed) return;
     const head = [
       `--${boundary}`,
-      `Content-Type: ${part.type}`,
+      `Content-Type: ${disguise.partType ?? part.type}`,
       `Content-Length: ${part.bytes.length}`,
       `Content-Location: ${part.location}`,
       '',

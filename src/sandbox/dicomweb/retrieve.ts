@@ -13,7 +13,7 @@ import { codecFor } from '#dicom/transfer-syntax.ts';
 import { type Acceptable, acceptableOf, covers } from './accept.ts';
 import type { Archive, Stored } from './archive.ts';
 import { jsonOf, parseDataSet } from './dataset-json.ts';
-import { sendParts } from './multipart-writer.ts';
+import { type Disguise, sendParts } from './multipart-writer.ts';
 import { DicomwebRefusal } from './refusal.ts';
 
 const explicitLittleEndian = '1.2.840.10008.1.2.1';
@@ -47,6 +47,7 @@ export async function sendInstances(
   archive: Archive,
   found: readonly Stored[],
   base: string,
+  disguise?: Disguise,
 ): Promise<void> {
   const acceptable = acceptableOf(request.get('Accept'));
   const refused = found.find((stored) => !accepts(acceptable, 'application/dicom', stored.transferSyntax));
@@ -60,7 +61,7 @@ export async function sendInstances(
       yield { type, location: instanceUrl(base, stored), bytes: await archive.bytes(stored) };
     }
   }
-  await sendParts(response, 'application/dicom', parts());
+  await sendParts(response, 'application/dicom', parts(), disguise);
 }
 
 export async function sendMetadata(

@@ -8,10 +8,12 @@ import { type ErrorRequestHandler, type Request, type Response, Router } from 'e
 import { statusOf, WetreadError } from '#domain/errors.ts';
 import type { Archive, Stored } from './archive.ts';
 import type { Level } from './attributes.ts';
+import { disguiseOf, disturbed, faultsOf, mispaged, misunderstood, playFaults } from './faults.ts';
 import { DicomwebRefusal } from './refusal.ts';
 import { type Render, sendBulkData, sendFrames, sendInstances, sendMetadata, sendRendered } from './retrieve.ts';
 import { searchArchive } from './search.ts';
 import { storeInstances } from './store.ts';
+import type { Switches } from './switches.ts';
 
 export interface DicomwebOptions {
   readonly archive: Archive;
@@ -20,6 +22,8 @@ export interface DicomwebOptions {
   readonly render: Render;
   /** True while the access token is active. */
   readonly isActive: (token: string) => Promise<boolean>;
+  /** Faults that are played; each can be changed at any time. */
+  readonly switches: Switches;
 }
 
 function param(request: Request, name: 'study' | 'series' | 'instance' | 'frames' | 'tag'): string | null {
@@ -40,9 +44,12 @@ const errors: ErrorRequestHandler = (error, _request, response, next) => {
   response.status(status).json({ status, message: known ? error.message : 'internal error' });
 };
 
-export function dicomwebRouter({ archive, base, render, isActive }: DicomwebOptions): Router {
+export function dicomwebRouter({ archive: real, base: own, render, isActive, switches }: DicomwebOptions): Router {
   const router = Router({ caseSensitive: true });
+  const dataOf = (request: Request): Archive => disturbed(real, faultsOf(request), 'data');
+  const baseOf = (request: Request): string => faultsOf(request).otherHost ?? own;
   router.use(cors({ exposedHeaders: ['Warning', 'Content-Location', 'Content-Type', 'Content-Length'], maxAge: 600 }));
+  router.use(playFaults(switches));
   router.use(async (request, response, next) => {
     const header = request.get('Authorization');
     const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1];
@@ -54,8 +61,12 @@ export function dicomwebRouter({ archive, base, render, isActive }: DicomwebOpti
     (level: Level) =>
     (request: Request, response: Response): void => {
       const within = { study: param(request, 'study'), series: param(request, 'series') };
-      const params = new URL(request.originalUrl, base).searchParams;
-      const { results, warnings } = searchArchive(archive, level, within, params, base);
+      const faults = faultsOf(request);
+      const archive = disturbed(real, faults, 'search');
+      const params = misunderstood(archive, faults, new URL(request.originalUrl, own).searchParams);
+      const search = (asked: URLSearchParams) => searchArchive(archive, level, within, asked, baseOf(request));
+      const mixed = mispaged(faults, params, (asked) => search(asked).results);
+      const { results, warnings } = mixed === null ? search(params) : { results: mixed, warnings: [] };
       if (warnings.length > 0) response.set('Warning', [...warnings]);
       response.type('application/dicom+json').send(JSON.stringify(results));
     };
@@ -65,7 +76,7 @@ export function dicomwebRouter({ archive, base, render, isActive }: DicomwebOpti
 
   const chosen = (request: Request): Stored[] => {
     const [study, series, instance] = [param(request, 'study'), param(request, 'series'), param(request, 'instance')];
-    const found = archive
+    const found = dataOf(request)
       .all()
       .filter(
         (one) => one.study === study && (series === null || one.series === series) && (instance === null || one.instance === instance),
@@ -81,22 +92,24 @@ export function dicomwebRouter({ archive, base, render, isActive }: DicomwebOpti
   };
   const levels = ['/studies/:study', '/studies/:study/series/:series', '/studies/:study/series/:series/instances/:instance'];
   const instance = '/studies/:study/series/:series/instances/:instance';
-  router.get(levels, (request, response) => sendInstances(request, response, archive, chosen(request), base));
+  router.get(levels, (request, response) =>
+    sendInstances(request, response, dataOf(request), chosen(request), baseOf(request), disguiseOf(faultsOf(request))),
+  );
   router.get(
     levels.map((level) => `${level}/metadata`),
-    (request, response) => sendMetadata(request, response, archive, chosen(request), base),
+    (request, response) => sendMetadata(request, response, dataOf(request), chosen(request), baseOf(request)),
   );
   router.get(`${instance}/frames/:frames`, (request, response) =>
-    sendFrames(request, response, archive, one(request), param(request, 'frames') ?? '', base),
+    sendFrames(request, response, dataOf(request), one(request), param(request, 'frames') ?? '', baseOf(request)),
   );
   router.get([`${instance}/rendered`, `${instance}/frames/:frames/rendered`], (request, response) =>
-    sendRendered(request, response, archive, one(request), param(request, 'frames'), render),
+    sendRendered(request, response, dataOf(request), one(request), param(request, 'frames'), render),
   );
   router.get(`${instance}/bulkdata/:tag`, (request, response) =>
-    sendBulkData(response, archive, one(request), param(request, 'tag') ?? '', base),
+    sendBulkData(response, dataOf(request), one(request), param(request, 'tag') ?? '', baseOf(request)),
   );
   router.post(['/studies', '/studies/:study'], (request, response) =>
-    storeInstances(request, response, archive, param(request, 'study'), base),
+    storeInstances(request, response, dataOf(request), param(request, 'study'), baseOf(request)),
   );
   router.use((request) => {
     throw new DicomwebRefusal(404, `${request.method} ${request.path} is not served`);

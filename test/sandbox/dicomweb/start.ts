@@ -8,6 +8,8 @@ import { writePart10 } from '#dicom/write.ts';
 import { type Archive, openArchive } from '#sandbox/dicomweb/archive.ts';
 import { renderFrame } from '#sandbox/dicomweb/rendered.ts';
 import { dicomwebRouter } from '#sandbox/dicomweb/router.ts';
+import { switchBoard } from '#sandbox/dicomweb/switch-board.ts';
+import { noSwitches, type Switches } from '#sandbox/dicomweb/switches.ts';
 import { listen } from '#src/listen.ts';
 
 export interface TestPacs {
@@ -15,6 +17,7 @@ export interface TestPacs {
   readonly archive: Archive;
   readonly http: ReturnType<typeof supertest>;
   readonly folder: string;
+  readonly switches: Switches;
   close(): Promise<void>;
 }
 
@@ -65,13 +68,15 @@ export async function startPacs(files: Readonly<Record<string, Uint8Array>>, tok
   const server = await listen('DICOMweb', 0);
   const base = `${server.origin}/dicomweb`;
   const archive = await openArchive([join(folder, 'given')], join(folder, 'stored'));
-  const router = dicomwebRouter({ archive, base, render: renderFrame, isActive: async (token) => tokens.includes(token) });
-  server.serve(express().use('/dicomweb', router));
+  const switches = noSwitches();
+  const router = dicomwebRouter({ archive, base, render: renderFrame, isActive: async (token) => tokens.includes(token), switches });
+  server.serve(express().use('/dicomweb', router).use('/faults', switchBoard(switches)));
   return {
     base,
     archive,
     http: supertest(base),
     folder,
+    switches,
     async close() {
       await server.close();
       rmSync(folder, { recursive: true });
