@@ -43,7 +43,7 @@ export async function makeRandomBundle(options: RandomBundleOptions): Promise<Bu
   const checkpoint = `${options.dir}.checkpoint`;
   await mkdir(checkpoint, { recursive: true });
   try {
-    await writeCheckpoint(checkpoint, options.seed);
+    await writeRandomCheckpoint(checkpoint, options.seed);
     const { bundle } = await importCheckpoint({
       from: checkpoint,
       to: options.dir,
@@ -71,7 +71,8 @@ export async function makeRandomBundle(options: RandomBundleOptions): Promise<Bu
   }
 }
 
-async function writeCheckpoint(folder: string, seed: number): Promise<void> {
+/** The checkpoint alone, in its authors' form, into a folder that is there. */
+export async function writeRandomCheckpoint(folder: string, seed: number): Promise<void> {
   const json = (name: string, value: unknown) => writeFile(join(folder, name), JSON.stringify(value, null, 2));
   await json('config.json', configOf());
   await json('generation_config.json', { eos_token_id: tokenizer.endId });

@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type NamedTensor, writeSafetensors } from '#model/checkpoint/safetensors-write.ts';
 import { golden } from '../../folder.ts';
+import { answering, llamaSentences } from '../answering.ts';
 
 const hidden = 48;
 const heads = 6;
@@ -123,4 +124,19 @@ export async function writeCheckpoint(to: string, changes: Changes = {}): Promis
     return { name, shape, values };
   });
   await writeSafetensors(join(to, 'model.safetensors'), changes.tensors?.(tensors) ?? tensors);
+}
+
+/** Random weights that draft. */
+export function writeTinyCheckpoint(to: string, seed: number): Promise<void> {
+  return writeCheckpoint(to, {
+    config: { text_config: { ...config.text_config, max_position_embeddings: 1024 } },
+    tensors: (tensors) =>
+      answering(tensors, seed, {
+        tables: ['language_model.model.tok_embeddings.weight'],
+        head: 'language_model.output.weight',
+        lastNorm: 'language_model.model.norm.weight',
+        quiet: /layers\.\d+\.(attention\.wo|feed_forward\.w2)\.weight$/,
+        answer: [...llamaSentences, ids.end],
+      }),
+  });
 }

@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type NamedTensor, writeSafetensors } from '#model/checkpoint/safetensors-write.ts';
 import { golden } from '../../folder.ts';
+import { answering } from '../answering.ts';
 
 const hidden = 32;
 const heads = 2;
@@ -128,4 +129,22 @@ export async function writeCheckpoint(to: string, changes: Changes = {}): Promis
     return { name, shape, values };
   });
   await writeSafetensors(join(to, 'model.safetensors'), changes.tensors?.(tensors) ?? tensors);
+}
+
+/** "The study is normal. No pleural effusion!" in pieces of the tokenizer that it borrows. */
+const sentences = [283, 300, 275, 294, 319, 13, 310, 334, 335, 0];
+
+/** Random weights that draft. */
+export function writeTinyCheckpoint(to: string, seed: number): Promise<void> {
+  return writeCheckpoint(to, {
+    config: { max_position_embeddings: 2048 },
+    tensors: (tensors) =>
+      answering(tensors, seed, {
+        tables: ['model.embed_tokens.weight'],
+        head: 'lm_head.weight',
+        lastNorm: 'model.norm.weight',
+        quiet: /^model.*(o|down)_proj\.weight$/,
+        answer: [...sentences, ids.end],
+      }),
+  });
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { NamedTensor } from '#model/checkpoint/safetensors-write.ts';
 import { pickle, zip } from '../../checkpoint/torch-file.ts';
 import { golden } from '../../folder.ts';
+import { answering, llamaSentences } from '../answering.ts';
 
 /** The borrowed SentencePiece model has 344 pieces. */
 export const vocab = 344;
@@ -143,4 +144,19 @@ export async function writeCheckpoint(to: string, changes: Changes = {}): Promis
   await writeFile(join(language, 'config.json'), JSON.stringify({ ...config, ...changes.config }));
   const tensors = tensorsOf();
   await writeFile(join(to, 'pytorch_model.bin'), torchFile(changes.tensors?.(tensors) ?? tensors));
+}
+
+/** Random weights that draft. */
+export function writeTinyCheckpoint(to: string, seed: number): Promise<void> {
+  return writeCheckpoint(to, {
+    config: { max_sequence_length: 1024 },
+    tensors: (tensors) =>
+      answering(tensors, seed, {
+        tables: ['lang_model.model.embed_tokens.weight', 'embedding_layer.weight'],
+        head: 'lang_model.lm_head.weight',
+        lastNorm: 'lang_model.model.norm.weight',
+        quiet: /lang_model.*(o|down)_proj\.weight$/,
+        answer: [...llamaSentences, config.eos_token_id],
+      }),
+  });
 }

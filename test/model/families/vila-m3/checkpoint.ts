@@ -3,6 +3,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type NamedTensor, writeSafetensors } from '#model/checkpoint/safetensors-write.ts';
 import { golden } from '../../folder.ts';
+import { answering, llamaSentences, noise } from '../answering.ts';
 
 const hidden = 48;
 const heads = 6;
@@ -148,4 +149,22 @@ export async function writeCheckpoint(to: string, changes: Changes = {}): Promis
     });
     await writeSafetensors(join(to, folder, 'model.safetensors'), changes.tensors?.(folder, tensors) ?? tensors);
   }
+}
+
+/** Random weights that draft, with the marks of the Llama-3 template. */
+export function writeTinyCheckpoint(to: string, seed: number): Promise<void> {
+  return writeCheckpoint(to, {
+    tokens: llamaMarks,
+    llm: { max_position_embeddings: 1024, tokenizer_model_max_length: 1024 },
+    tensors: (folder, tensors) =>
+      folder === 'llm'
+        ? answering(tensors, seed, {
+            tables: ['model.embed_tokens.weight'],
+            head: 'lm_head.weight',
+            lastNorm: 'model.norm.weight',
+            quiet: /(o|down)_proj\.weight$/,
+            answer: [...llamaSentences, llamaMarks['<|eot_id|>']],
+          })
+        : noise(tensors, seed),
+  });
 }
