@@ -2,6 +2,8 @@
  * A prompt in the form that an engine runs: token ids with images in their places, and the images as the encoder's input tensors.
  * Families produce it (`families/<family>/prompt.ts`, `preprocess.ts`), the engine consumes it.
  */
+import type { PromptPart } from '#domain/answer.ts';
+
 export interface EncodedImage {
   /** Encoder input, e.g. [1, 3, height, width] f32, normalised. */
   readonly data: Float32Array;
@@ -16,6 +18,8 @@ export interface EncodedImage {
   readonly rows?: number;
   /** What the encoder reads beside pixel_values, by the names of its graph. */
   readonly inputs?: Readonly<Record<string, EncoderInput>>;
+  /** Of the bundle, not of the question (an exemplar's picture): always shown, in no subset of attribution. */
+  readonly isFixed?: boolean;
 }
 
 export interface EncoderInput {
@@ -28,6 +32,16 @@ export interface EncoderInput {
  * gemma3 has one axis, which is not rotary: the last row that a row sees.
  */
 export type AxisPositions = readonly (readonly number[])[];
+
+/**
+ * Which image each row sees by cross-attention: 1 = the first image part of the prompt, 0 = none. An image part then takes no rows: it stands
+ * before the first row that depends on the image.
+ */
+export interface Sight {
+  readonly rows: readonly number[];
+  /** What every row after the prompt sees. */
+  readonly after: number;
+}
 
 /** Slices of one volume as they are stored, any range of numbers: depth x height x width. */
 export interface RawVolume {
@@ -43,6 +57,9 @@ export interface VolumePart {
   readonly volume: RawVolume;
 }
 
+/** A prompt as it crosses to the engine's process, before the family's template. */
+export type Part = PromptPart | VolumePart;
+
 export type EncodedPart = { readonly kind: 'tokens'; readonly ids: readonly number[] } | { readonly kind: 'image'; readonly image: number };
 
 export interface EncodedPrompt {
@@ -52,6 +69,8 @@ export interface EncodedPrompt {
   readonly zeroRowId?: number | undefined;
   /** Where a row's position is not its index. */
   readonly positions?: AxisPositions;
+  /** Where the decoder sees images by cross-attention. */
+  readonly sight?: Sight;
   /** Rows of the prompt whose logits give the answer, a token each, in one pass; absent = the answer is written after the prompt. */
   readonly answerRows?: readonly number[];
   /** The text after templating, placeholders as the authors write them; null where the family splices tensors without any. */

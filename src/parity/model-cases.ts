@@ -17,7 +17,7 @@ import { readPicture } from '#model/picture-file.ts';
 import { letterId } from '#model/tokenizer/letters.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import { joinRows, type Rows } from '#runtime/decoder.ts';
-import { type Engine, openEngine, type Prepared } from '#runtime/engine.ts';
+import { type Engine, openEngine, type Prepared, type Whole } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
 import { type CaseFile, type ModelCase, modelCaseSchema, tensorsPath } from './case.ts';
 import { absent, type Cell, compareClose, compareExact, miss, type Tolerance, worst } from './compare.ts';
@@ -174,23 +174,16 @@ async function tensorCells(
     vision.push(seen.vision);
     features.push(seen.features);
   }
-  const { hiddenSize } = engine.sizes;
-  const embeds = joinRows(
-    prepared.texts.flatMap((text, index) => [
-      ...(index === 0 ? [] : [features[index - 1] ?? { data: new Float32Array(0), count: 0 }]),
-      text,
-    ]),
-    hiddenSize,
-  );
+  const whole = await engine.whole(prepared);
   const pixels = joined(prepared.places.map((image) => prepared.encoded.images[image]?.data ?? new Float32Array(0)));
   return {
     pixels: await close('pixel_values', pixels),
     vision: await close('vision', joined(vision)),
-    features: await close('features', joinRows(features, hiddenSize).data),
-    embeds: await close('embeds', embeds.data),
+    features: await close('features', joined(features.map((rows) => rows.data))),
+    embeds: await close('embeds', whole.rows.data),
     logits: worst([
-      await close('logits', await logitsOf(engine, prepared, embeds, golden)),
-      await stepLogits(engine, prepared, embeds, tensors, golden),
+      await close('logits', await logitsOf(engine, prepared, whole, golden)),
+      await stepLogits(engine, prepared, whole, tensors, golden),
     ]),
   };
 }
@@ -206,22 +199,28 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 }
 
 /** Logits at every prompt position, or from `logits_from` on; of an answer in one pass at those of the text, which alone are read. */
-async function logitsOf(engine: Engine, { encoded }: Prepared, embeds: Rows, golden: ModelCase): Promise<Float32Array> {
+async function logitsOf(engine: Engine, { encoded }: Prepared, { rows: embeds, around }: Whole, golden: ModelCase): Promise<Float32Array> {
   const from = golden.logits_from ?? 0;
   const until = encoded.answerRows === undefined ? embeds.count : encoded.inputIds.length;
   const positions = Array.from({ length: until - from }, (_, i) => from + i);
-  return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions, encoded.positions)).logits;
+  return (await engine.decoder.step(engine.decoder.emptyCache(), embeds, positions, around)).logits;
 }
 
 /** One row per generated token, the golden tokens before it; or one per row that an answer in one pass is read from. */
-async function stepLogits(engine: Engine, { encoded }: Prepared, embeds: Rows, tensors: TensorSource, golden: ModelCase): Promise<Cell> {
+async function stepLogits(
+  engine: Engine,
+  { encoded }: Prepared,
+  { rows: embeds, around }: Whole,
+  tensors: TensorSource,
+  golden: ModelCase,
+): Promise<Cell> {
   if (!tensors.names.includes('step_logits') || !golden.output_ids) return absent;
   const { answerRows } = encoded;
   const written =
     answerRows === undefined ? await engine.decoder.embed(golden.output_ids.slice(0, -1)) : { data: new Float32Array(0), count: 0 };
   const rows = joinRows([embeds, written], engine.sizes.hiddenSize);
   const positions = answerRows ?? golden.output_ids.map((_, i) => embeds.count - 1 + i);
-  const { logits } = await engine.decoder.step(engine.decoder.emptyCache(), rows, positions, encoded.positions);
+  const { logits } = await engine.decoder.step(engine.decoder.emptyCache(), rows, positions, around);
   return compareClose(logits, await tensors.readF32('step_logits'), toleranceOf(tensors, 'step_logits', golden));
 }
 

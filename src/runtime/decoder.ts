@@ -5,7 +5,7 @@
  * share their common beginning.
  */
 import { WetreadError } from '#domain/errors.ts';
-import type { AxisPositions } from '#model/encoded.ts';
+import type { AxisPositions, Sight } from '#model/encoded.ts';
 import type { ModelSizes } from '#model/onnx/sizes.ts';
 import type { OrtRuntime, OrtSession, OrtValue } from './port.ts';
 
@@ -21,19 +21,26 @@ export interface Rows {
   readonly count: number;
 }
 
+/** What a step must know of its prompt beside the rows. */
+export interface Surroundings {
+  /** Where the prompt's rows stand on each rotary axis, if that is not their index; read by models of several axes only. */
+  readonly positions?: AxisPositions | undefined;
+  /** Images that rows see by cross-attention, in prompt order, [visualTokens, mediaWidth] each. */
+  readonly media?: { readonly images: readonly Rows[]; readonly sight: Sight } | undefined;
+}
+
 export interface Decoder {
   readonly sizes: ModelSizes;
   emptyCache(): Cache;
   /**
    * @param positions rows of this step whose logits are wanted, 0 = the first row of `rows`
-   * @param axes where the prompt's rows stand on each rotary axis, if that is not their index; read by models of several axes only
    * @returns logits [positions, vocab]; empty when no positions were asked for
    */
   step(
     cache: Cache,
     rows: Rows,
     positions: readonly number[],
-    axes?: AxisPositions,
+    around?: Surroundings,
   ): Promise<{ readonly cache: Cache; readonly logits: Float32Array }>;
   /** Rows of token ids. @throws bundle-invalid for an id outside the table. */
   embed(ids: readonly number[]): Promise<Rows>;
@@ -64,6 +71,24 @@ function positionIds(count: number, length: number, axes: AxisPositions | undefi
   ).flat();
 }
 
+/**
+ * Values of the images that `count` rows from `from` on see, `size` each, and for each row the place of its image among them, 0 = none. Where
+ * no row sees any, one blank image stands there: the graph needs one.
+ */
+function seen(
+  size: number,
+  media: Surroundings['media'],
+  from: number,
+  count: number,
+): { readonly media: Float32Array; readonly times: readonly number[] } {
+  const { images = [], sight = { rows: [], after: 0 } } = media ?? {};
+  const wanted = Array.from({ length: count }, (_, row) => sight.rows[from + row] ?? sight.after);
+  const used = [...new Set(wanted)].filter((time) => time > 0);
+  const values = new Float32Array(Math.max(1, used.length) * size);
+  for (const [place, time] of used.entries()) values.set(images[time - 1]?.data ?? [], place * size);
+  return { media: values, times: wanted.map((time) => used.indexOf(time) + 1) };
+}
+
 export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder: OrtSession, sizes: ModelSizes): Decoder {
   const names = layerNames(sizes.layers);
   const integers = (values: readonly number[], dims: readonly number[]): OrtValue =>
@@ -77,7 +102,7 @@ export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder:
       const dims = [1, sizes.kvHeads, 0, sizes.headDim];
       return { length: 0, values: Object.fromEntries(names.map((name) => [name, runtime.value(new Float32Array(0), dims)])) };
     },
-    async step(cache, rows, positions, axes) {
+    async step(cache, rows, positions, around = {}) {
       const length = cache.length + rows.count;
       const feeds: Record<string, OrtValue> = {
         inputs_embeds: runtime.value(rows.data, [1, rows.count, sizes.hiddenSize]),
@@ -85,7 +110,12 @@ export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder:
         logit_positions: integers(positions, [positions.length]),
       };
       if (sizes.positionAxes !== undefined) {
-        feeds.position_ids = integers(positionIds(sizes.positionAxes, length, axes), [sizes.positionAxes, length]);
+        feeds.position_ids = integers(positionIds(sizes.positionAxes, length, around.positions), [sizes.positionAxes, length]);
+      }
+      if (sizes.mediaWidth !== undefined) {
+        const { media, times } = seen(sizes.visualTokens * sizes.mediaWidth, around.media, cache.length, rows.count);
+        feeds.media = runtime.value(media, [1, media.length / sizes.mediaWidth, sizes.mediaWidth]);
+        feeds.media_time = integers(times, [rows.count]);
       }
       for (const [name, value] of Object.entries(cache.values)) feeds[`past_key_values.${name}`] = value;
       const presents = names.map((name) => `present.${name}`);

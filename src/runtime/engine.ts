@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import type { NullImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { EncodedImage, EncodedPrompt } from '#model/encoded.ts';
-import type { GraphFiles, ModelSizes } from '#model/onnx/sizes.ts';
+import { type GraphFiles, type ModelSizes, rowsInPrompt } from '#model/onnx/sizes.ts';
 import { mayStand } from './answer-rules.ts';
-import { type Cache, type Decoder, joinRows, openDecoder, type Rows } from './decoder.ts';
+import { type Cache, type Decoder, joinRows, openDecoder, type Rows, type Surroundings } from './decoder.ts';
 import { bestId, logProbability } from './log-softmax.ts';
 import { readRows, scoreRows } from './one-pass.ts';
 import type { OrtRuntime, OrtSession } from './port.ts';
@@ -27,10 +27,18 @@ export interface Prepared {
   readonly texts: readonly Rows[];
   /** Index into encoded.images of each image place, in prompt order. */
   readonly places: readonly number[];
+  /** The places whose images the question brings: all but those of the bundle itself. */
+  readonly asked: readonly number[];
   readonly rows: number;
   readonly features: Map<string, Rows>;
   /** Caches of the current path: path[0] after the first text, path[i] after the text that follows image i. */
   path: { readonly shown: Shown | null; readonly cache: Cache }[];
+}
+
+/** Every row of a prompt, and what the decoder sees beside them. */
+export interface Whole {
+  readonly rows: Rows;
+  readonly around: Surroundings;
 }
 
 export interface GenerateOptions {
@@ -59,10 +67,12 @@ export interface Engine {
   prepare(encoded: EncodedPrompt, newTokens: number): Promise<Prepared>;
   /** @throws not-finite when the first logits are not */
   generate(prepared: Prepared, options: GenerateOptions): Promise<Generated>;
-  /** Natural log-probability of each of `tokens` after the prompt in which images with keep[i] = false are nulled in place. */
+  /** Natural log-probability of each of `tokens` after the prompt in which the asked images with keep[i] = false are nulled in place. */
   score(prepared: Prepared, tokens: readonly number[], keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]>;
   /** Encoder output and decoder rows of one image place. */
   look(prepared: Prepared, place: number, shown: Shown): Promise<{ readonly vision: Float32Array; readonly features: Rows }>;
+  /** Every row of the prompt with all its images, as one step takes them. */
+  whole(prepared: Prepared): Promise<Whole>;
   close(): Promise<void>;
 }
 
@@ -119,7 +129,7 @@ async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: numb
     }
   }
   const { sizes } = decoder;
-  const visual = places.reduce((sum, place) => sum + (encoded.images[place]?.rows ?? sizes.visualTokens), 0);
+  const visual = places.reduce((sum, place) => sum + (encoded.images[place]?.rows ?? rowsInPrompt(sizes)), 0);
   const rows = texts.reduce((sum, ids) => sum + ids.length, 0) + visual;
   // An answer that is read in one pass has its rows in the prompt.
   const more = encoded.answerRows === undefined ? newTokens : 0;
@@ -134,7 +144,8 @@ async function prepare(decoder: Decoder, encoded: EncodedPrompt, newTokens: numb
     );
   }
   const pieces = await Promise.all(texts.map((ids) => textRows(decoder, ids, encoded.zeroRowId)));
-  return { encoded, texts: pieces, places, rows, features: new Map(), path: [] };
+  const asked = [...places.keys()].filter((place) => encoded.images[places[place] ?? -1]?.isFixed !== true);
+  return { encoded, texts: pieces, places, asked, rows, features: new Map(), path: [] };
 }
 
 class LoadedEngine implements Engine {
@@ -177,8 +188,12 @@ class LoadedEngine implements Engine {
    * The cache of the whole prompt but its last row, and that row: its logits are asked for together with what follows.
    * Only the pieces after the last choice shared with the path before are computed.
    */
-  async #walk(prepared: Prepared, shown: readonly Shown[]): Promise<{ readonly cache: Cache; readonly last: Rows }> {
+  async #walk(
+    prepared: Prepared,
+    shown: readonly Shown[],
+  ): Promise<{ readonly cache: Cache; readonly last: Rows; readonly around: Surroundings }> {
     const { hiddenSize } = this.sizes;
+    const around = await this.#around(prepared, shown);
     const choices: readonly (Shown | null)[] = [null, ...shown];
     let common = 0;
     while (common < choices.length && common < prepared.path.length && prepared.path[common]?.shown === choices[common]) common++;
@@ -188,21 +203,30 @@ class LoadedEngine implements Engine {
       const count = index === choices.length - 1 ? piece.count - 1 : piece.count;
       const before = prepared.path.at(-1)?.cache ?? this.decoder.emptyCache();
       const rows = { data: piece.data.slice(0, count * hiddenSize), count };
-      const cache = count === 0 ? before : (await this.decoder.step(before, rows, [], prepared.encoded.positions)).cache;
+      const cache = count === 0 ? before : (await this.decoder.step(before, rows, [], around)).cache;
       prepared.path.push({ shown: choices[index] ?? null, cache });
     }
     const cache = prepared.path.at(-1)?.cache;
     if (cache === undefined) throw new WetreadError('internal', 'the prompt has no row');
     const end = await this.#piece(prepared, choices.length - 1, choices);
-    return { cache, last: { data: end.data.slice(-hiddenSize), count: 1 } };
+    return { cache, last: { data: end.data.slice(-hiddenSize), count: 1 }, around };
   }
 
-  /** Rows of piece `index`: its image's, then its text's. */
+  /** What the steps on this path need beside their rows. */
+  async #around(prepared: Prepared, shown: readonly Shown[]): Promise<Surroundings> {
+    const { positions, sight } = prepared.encoded;
+    if (this.sizes.mediaWidth === undefined || sight === undefined) return { positions };
+    const images: Rows[] = [];
+    for (const [place, choice] of shown.entries()) images.push(await this.#features(prepared, place, choice));
+    return { positions, media: { images, sight } };
+  }
+
+  /** Rows of piece `index`: its image's, where they stand in the prompt, then its text's. */
   async #piece(prepared: Prepared, index: number, choices: readonly (Shown | null)[]): Promise<Rows> {
     const text = prepared.texts[index];
     if (text === undefined) throw new WetreadError('internal', `piece ${index} of the prompt is missing`);
     const choice = choices[index] ?? null;
-    if (choice === null) return text;
+    if (choice === null || this.sizes.mediaWidth !== undefined) return text;
     return joinRows([await this.#features(prepared, index - 1, choice), text], this.sizes.hiddenSize);
   }
 
@@ -214,6 +238,11 @@ class LoadedEngine implements Engine {
     return joinRows(pieces, this.sizes.hiddenSize);
   }
 
+  async whole(prepared: Prepared): Promise<Whole> {
+    const shown = prepared.places.map((): Shown => 'image');
+    return { rows: await this.#whole(prepared, shown), around: await this.#around(prepared, shown) };
+  }
+
   async generate(prepared: Prepared, options: GenerateOptions): Promise<Generated> {
     const { vocabSize } = this.sizes;
     const shown = prepared.places.map((): Shown => 'image');
@@ -223,9 +252,10 @@ class LoadedEngine implements Engine {
     const stops = new Set(options.stopIds);
     const tokens: number[] = [];
     const logProbs: number[] = [];
-    let { cache, last } = await this.#walk(prepared, shown);
+    const start = await this.#walk(prepared, shown);
+    let { cache, last } = start;
     while (tokens.length < options.maxNewTokens) {
-      const step = await this.decoder.step(cache, last, [0], prepared.encoded.positions);
+      const step = await this.decoder.step(cache, last, [0], start.around);
       cache = step.cache;
       if (tokens.length === 0) finite(step.logits, 'logits of the first new token');
       const id = bestId(step.logits, 0, vocabSize, limit, mayStand(options, tokens.length));
@@ -241,11 +271,12 @@ class LoadedEngine implements Engine {
   }
 
   async score(prepared: Prepared, tokens: readonly number[], keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
-    if (keep.length !== prepared.places.length) {
-      throw new WetreadError('internal', `${keep.length} images are to be kept or nulled, the prompt has ${prepared.places.length}`);
+    if (keep.length !== prepared.asked.length) {
+      throw new WetreadError('internal', `${keep.length} images are to be kept or nulled, the prompt has ${prepared.asked.length}`);
     }
     if (tokens.length === 0) return [];
-    const shown = keep.map((kept): Shown => (kept ? 'image' : nullImage));
+    const nulls = new Set(prepared.asked.filter((_, image) => keep[image] === false));
+    const shown = prepared.places.map((_, place): Shown => (nulls.has(place) ? nullImage : 'image'));
     const { answerRows } = prepared.encoded;
     if (answerRows !== undefined) return await scoreRows(this.decoder, await this.#whole(prepared, shown), answerRows, tokens);
     if (prepared.rows + tokens.length > this.sizes.contextTokens) {
@@ -254,9 +285,9 @@ class LoadedEngine implements Engine {
         `prompt and answer have ${prepared.rows + tokens.length} tokens; the model takes ${this.sizes.contextTokens}`,
       );
     }
-    const { cache, last } = await this.#walk(prepared, shown);
+    const { cache, last, around } = await this.#walk(prepared, shown);
     const rows = joinRows([last, await this.decoder.embed(tokens.slice(0, -1))], this.sizes.hiddenSize);
-    const { logits } = await this.decoder.step(cache, rows, [...tokens.keys()], prepared.encoded.positions);
+    const { logits } = await this.decoder.step(cache, rows, [...tokens.keys()], around);
     return tokens.map((id, row) => logProbability(logits, row, this.sizes.vocabSize, id));
   }
 

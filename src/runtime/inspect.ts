@@ -20,16 +20,12 @@ export async function inspect(engine: Engine, prepared: Prepared, answer: readon
   const { decoder, sizes } = engine;
   const looked: { readonly vision: Float32Array; readonly features: Rows }[] = [];
   for (const place of prepared.places.keys()) looked.push(await engine.look(prepared, place, 'image'));
-  const pieces = prepared.texts.flatMap((text, index) => {
-    const image = index === 0 ? undefined : looked[index - 1]?.features;
-    return image === undefined ? [text] : [image, text];
-  });
-  const embeds = joinRows(pieces, sizes.hiddenSize);
-  const prompt = await decoder.step(decoder.emptyCache(), embeds, [...Array(embeds.count).keys()], prepared.encoded.positions);
+  const { rows: embeds, around } = await engine.whole(prepared);
+  const prompt = await decoder.step(decoder.emptyCache(), embeds, [...Array(embeds.count).keys()], around);
   const steps: Float32Array[] = [prompt.logits.slice(-sizes.vocabSize)];
   let { cache } = prompt;
   for (const id of answer.slice(0, -1)) {
-    const step = await decoder.step(cache, await decoder.embed([id]), [0], prepared.encoded.positions);
+    const step = await decoder.step(cache, await decoder.embed([id]), [0], around);
     cache = step.cache;
     steps.push(step.logits);
   }

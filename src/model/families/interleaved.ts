@@ -3,6 +3,7 @@ import type { PromptPart, RawImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { Manifest } from '../bundle-manifest.ts';
 import type { EncodedImage, EncodedPrompt } from '../encoded.ts';
+import { rowsInPrompt } from '../onnx/sizes.ts';
 import { frame, normalize, type Processor } from '../preprocess/processor.ts';
 
 /** [1, 3, height, width] f32; the black null is a raw 0 in the whole square, padding included. */
@@ -34,7 +35,7 @@ export function encodeInterleaved(
     );
   }
   const encoded = encode();
-  const rows = encoded.parts.reduce((sum, part) => sum + (part.kind === 'tokens' ? part.ids.length : sizes.visualTokens), 0);
+  const rows = encoded.parts.reduce((sum, part) => sum + (part.kind === 'tokens' ? part.ids.length : rowsInPrompt(sizes)), 0);
   if (rows >= limits.contextTokens) {
     throw new WetreadError(
       'prompt-too-long',

@@ -24,14 +24,21 @@ export const modelSizesSchema = z.strictObject({
   embeddingRows: count.optional(),
   /** Longest prompt and answer together, in decoder rows. */
   contextTokens: count,
-  /** Decoder rows per image. */
+  /** Rows per image that the decoder sees. */
   visualTokens: count,
+  /** Width of these rows where the decoder sees them by cross-attention (inputs media, media_time); absent = they stand in the prompt. */
+  mediaWidth: count.optional(),
   /** Axes of the decoder's input position_ids; absent = a row's position is its index, and there is no such input. */
   positionAxes: count.optional(),
   needs: z.array(z.enum(abilities)),
 });
 
 export type ModelSizes = z.infer<typeof modelSizesSchema>;
+
+/** Decoder rows that an image takes in the prompt, where all take the same number. */
+export function rowsInPrompt(sizes: ModelSizes): number {
+  return sizes.mediaWidth === undefined ? sizes.visualTokens : 0;
+}
 
 /** File names inside the bundle. */
 export const graphFilesSchema = z.strictObject({

@@ -105,7 +105,7 @@ test.each(Object.keys(kinds))('%s: logits equal plain arithmetic, at once and in
     allPositions,
   ).flat();
   const off = (found: ArrayLike<number>): number => Math.max(...expected.map((value, i) => Math.abs(value - (found[i] ?? Number.NaN))));
-  const whole = await decoder.step(decoder.emptyCache(), rows, [...ids.keys()], axes);
+  const whole = await decoder.step(decoder.emptyCache(), rows, [...ids.keys()], { positions: axes });
   expect(off(whole.logits)).toBeLessThan(1e-4);
   let cache = decoder.emptyCache();
   const pieces: number[] = [];
@@ -115,7 +115,7 @@ test.each(Object.keys(kinds))('%s: logits equal plain arithmetic, at once and in
     [8, 20],
   ] as const) {
     const data = rows.data.slice(from * a.hiddenSize, to * a.hiddenSize);
-    const step = await decoder.step(cache, { data, count: to - from }, [...Array(to - from).keys()], axes);
+    const step = await decoder.step(cache, { data, count: to - from }, [...Array(to - from).keys()], { positions: axes });
     cache = step.cache;
     pieces.push(...step.logits);
   }
