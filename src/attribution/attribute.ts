@@ -7,6 +7,7 @@
  */
 import type { Answer, Scorer } from '#domain/answer.ts';
 import type { Warning } from '#domain/errors.ts';
+import { holdsRequest, requestLine } from '#domain/expert-request.ts';
 import type { Attribution, Citation, Dependence, Statement } from '#domain/statement.ts';
 import type { ImageRef } from '#domain/study.ts';
 import { isNegative } from './mentions.ts';
@@ -149,11 +150,13 @@ function warningsOf({ scores, reduced }: Scored, timeBudgetMs: number): readonly
  */
 export async function attribute(request: AttributeRequest): Promise<Attributed> {
   const { scorer, answer, images, timeBudgetMs, now } = request;
-  const sentences = sentencesOf(answer.text);
+  // What asks another model for something is no finding, nor is the sentence around it.
+  const sentences = sentencesOf(answer.text).filter((sentence) => !holdsRequest(sentence, answer.requests ?? []));
+  const asked = (answer.requests ?? []).map((one) => ({ code: 'expert-requested', message: requestLine(one) }));
   if (images.length === 0 || sentences.length === 0) {
     const statements = sentences.map((sentence, index) => statementOf(sentence, index, null, request));
     const line = images.length === 0 ? 'No image was shown; no sentence is attributed.' : 'The answer has no sentence.';
-    return { statements, attribution: { method: 'none', nulls: [], line }, warnings: [], contributions: statements.map(() => null) };
+    return { statements, attribution: { method: 'none', nulls: [], line }, warnings: asked, contributions: statements.map(() => null) };
   }
   const scored = await scoreSubsets(scorer, images.length, answer.tokens.length, { timeBudgetMs, now });
   const { scores } = scored;
@@ -162,7 +165,7 @@ export async function attribute(request: AttributeRequest): Promise<Attributed> 
   return {
     statements: sentences.map((sentence, index) => statementOf(sentence, index, measured[index] ?? null, request)),
     attribution: attributionOf(scored, request),
-    warnings: warningsOf(scored, timeBudgetMs),
+    warnings: [...asked, ...warningsOf(scored, timeBudgetMs)],
     contributions: measured.map((one) => (one === null ? null : { values: one.values, shares: one.shares })),
   };
 }

@@ -1,5 +1,7 @@
 /** What a model wrote for one prompt, token by token, so that sentences can be scored over their own tokens. */
 
+import type { ExpertRequest } from './expert-request.ts';
+
 /** A grey or RGB image as it crosses to the engine's process: height x width x channels, 8 bit, rows first. */
 export interface RawImage {
   readonly width: number;
@@ -25,6 +27,8 @@ export interface Answer {
   /** Rows of the prompt after the images' tokens were put in. */
   readonly promptTokens: number;
   readonly images: number;
+  /** What the model asks other models for, where its bundle knows any; such a mark stands in `text` and is no finding. */
+  readonly requests?: readonly ExpertRequest[];
 }
 
 /** The two null images: raw value 0, and the processor's mean colour (zeros after normalisation). */

@@ -4,6 +4,7 @@
  * Strict: a key that this version does not know is an error, because it might mean a limit that would be ignored.
  */
 import { z } from 'zod';
+import { answerRulesSchema } from './answer-text.ts';
 import { graphFilesSchema, modelSizesSchema } from './onnx/sizes.ts';
 import { processorSchema } from './preprocess/processor.ts';
 
@@ -104,6 +105,25 @@ export const wordingSchema = z
  */
 const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice', 'replace', 'indexed']), text, id: z.int() });
 
+/** Sampling and penalties as the authors' code or files set them. */
+export const publishedGenerationSchema = z.strictObject({
+  source: text,
+  temperature: z.number().nonnegative().optional(),
+  topP: z.number().positive().max(1).optional(),
+  topK: count.optional(),
+  repetitionPenalty: z.number().positive().optional(),
+  noRepeatNgram: count.optional(),
+  beams: count.optional(),
+});
+export type PublishedGeneration = z.infer<typeof publishedGenerationSchema>;
+
+/** Another model that this one may ask for in its answer (domain/expert-request.ts); null = it takes no argument. */
+const expertSchema = z.strictObject({
+  name: text,
+  what: text,
+  arguments: z.strictObject({ known: z.array(text).readonly(), absent: text }).nullable(),
+});
+
 export const attributionSchema = z.strictObject({
   /** Support per token, natural log, above which an image may be cited; null = not calibrated. */
   threshold: z.strictObject({ value: z.number(), device: text, numberType: text }).nullable(),
@@ -140,8 +160,13 @@ export const manifestSchema = z.strictObject({
     minNewTokens: z.int().nonnegative(),
     /** What the first minNewTokens may not be, where it is not all of stopIds. */
     barredIds: z.array(tokenId).optional(),
+    /** What of the text is the answer; absent = all. */
+    text: answerRulesSchema.optional(),
+    /** Settings that the authors publish and that are not followed here: answers are greedy, so that they can be repeated and attributed. */
+    published: publishedGenerationSchema.optional(),
     ...answerForm,
   }),
+  experts: z.array(expertSchema).readonly().optional(),
   attribution: attributionSchema,
   numberType: z.enum(['fp32']),
   prompt: z.strictObject({

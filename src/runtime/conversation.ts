@@ -5,6 +5,8 @@
  */
 import type { Answer, NullImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
+import { requestsOf } from '#domain/expert-request.ts';
+import { answerText } from '#model/answer-text.ts';
 import { type Bundle, bundleTokenizer } from '#model/bundle.ts';
 import { forTask, type Manifest } from '#model/bundle-manifest.ts';
 import { type Family, familyOf } from '#model/families/registry.ts';
@@ -34,15 +36,21 @@ interface Held {
   readonly tokens: readonly number[];
 }
 
-/** Tells `onText` the growth of the text; a character that is still incomplete waits for its next token. */
-function growth(tokenizer: Tokenizer, onText: (text: string) => void): (tokens: readonly number[]) => void {
+/** Tells `onText` the growth of the answer; a character that is still incomplete waits for its next token. */
+function growth(answerOf: (tokens: readonly number[]) => Pick<Answer, 'text'>, onText: (text: string) => void) {
   let told = '';
-  return (tokens) => {
-    const { text } = tokenizer.decode(tokens);
+  return (tokens: readonly number[]) => {
+    const { text } = answerOf(tokens);
     if (text.endsWith('\ufffd') || !text.startsWith(told) || text.length === told.length) return;
     onText(text.slice(told.length));
     told = text;
   };
+}
+
+/** The last text of a prompt: the question. */
+function questionOf(parts: AskRequest['parts']): string {
+  const last = parts.findLast((part) => part.kind === 'text');
+  return last?.kind === 'text' ? last.text : '';
 }
 
 function refuseUseless(answer: Answer): void {
@@ -77,7 +85,12 @@ class BundleConversation implements Conversation {
     const manifest = forTask(this.#bundle.manifest, request.task);
     const maxNewTokens = Math.min(request.maxNewTokens ?? manifest.limits.maxNewTokens, manifest.limits.maxNewTokens);
     this.#dropCaches(null);
-    const tell = growth(this.#tokenizer, onText);
+    const rules = manifest.generation.text ?? {};
+    const answerOf = (tokens: readonly number[]) => {
+      const whole = this.#tokenizer.decode(tokens);
+      return answerText(whole.text, whole.spans, rules, questionOf(request.parts));
+    };
+    const tell = growth(answerOf, onText);
     const soFar: number[] = [];
     const { minNewTokens, stopIds, barredIds, firstIds } = manifest.generation;
     const { prepared, generated, note } = await this.#answered(manifest, request, {
@@ -92,9 +105,11 @@ class BundleConversation implements Conversation {
         tell(soFar);
       },
     });
-    const { text, spans } = this.#tokenizer.decode(generated.tokens);
+    const { text, spans } = answerOf(generated.tokens);
     const said = note === null ? {} : { note };
-    const answer: Answer = { text, spans, ...generated, ...said, promptTokens: prepared.rows, images: prepared.places.length };
+    const asks = manifest.experts === undefined ? {} : { requests: requestsOf(text, manifest.experts) };
+    const counts = { promptTokens: prepared.rows, images: prepared.places.length };
+    const answer: Answer = { text, spans, ...generated, ...said, ...asks, ...counts };
     refuseUseless(answer);
     this.#asked++;
     const promptId = `${process.pid}-${this.#asked}`;
