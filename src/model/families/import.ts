@@ -10,11 +10,11 @@ export interface FamilyOptions {
 
 export type FamilyPart = Pick<
   Manifest,
-  'limits' | 'tasks' | 'generation' | 'prompt' | 'processor' | 'depth' | 'patches' | 'tokenizer' | 'graphs' | 'sizes'
+  'limits' | 'tasks' | 'experts' | 'generation' | 'prompt' | 'processor' | 'depth' | 'patches' | 'tokenizer' | 'graphs' | 'sizes'
 >;
 
-/** What the authors publish about use and terms; the importer's own metadata wins key by key. */
-export type Published = Pick<Metadata, 'license' | 'intendedUse' | 'sources' | 'promptVersion'>;
+/** What the authors publish about use, terms and the wording of prompts; the importer's own metadata wins key by key. */
+export type Published = Pick<Metadata, 'license' | 'intendedUse' | 'sources' | 'promptVersion' | 'wording'>;
 
 export interface FamilyImport {
   readonly manifest: FamilyPart;

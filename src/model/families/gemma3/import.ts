@@ -12,10 +12,11 @@ import type { ModelSizes } from '../../onnx/sizes.ts';
 import { type Processor, readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { fileGeneration, generationNotes } from '../generation.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type GemmaArchitecture, gemmaGraphFiles, gemmaGraphs, gemmaSizes, readArchitecture } from './architecture.ts';
-import { marks, templateNamed, turnEnd } from './prompt.ts';
+import { answerRules, marks, templateNamed, turnEnd } from './prompt.ts';
 import { published, tasks } from './tasks.ts';
 import { resolvedReader } from './weights.ts';
 
@@ -36,16 +37,22 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
     const tokenizer = openTokenizer(files.json, files.config);
     checkVocabulary(tokenizer, architecture.decoder.vocabSize);
     const image = checkMarks(architecture, tokenizer);
-    const template = templateNamed(metadata.template ?? 'gemma3-radiologist');
+    const template = templateNamed(metadata.template ?? 'gemma3');
     const processor = wholePictures(await processorConfig([from], null));
     checkPictureSize(processor, architecture.vision.imageSize);
     const sizes = gemmaSizes(architecture);
     const limits = limitsOf(metadata.limits ?? {}, sizes);
     const ends = await endIds(from, top.eos_token_id, tokenizer, files);
+    const settings = await fileGeneration(from);
     const manifest = {
       limits,
       tasks: { ...tasks, ...metadata.tasks },
-      generation: { stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])], minNewTokens: 0 },
+      generation: {
+        stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])],
+        minNewTokens: 0,
+        text: answerRules,
+        ...(settings === null ? {} : { published: settings }),
+      },
       prompt: { template, placeholder: { rule: 'expand', text: marks.image, id: image } },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
@@ -55,7 +62,7 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
     await writeGraphs(to, gemmaGraphFiles.data, gemmaGraphs(architecture), read, progress);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
-    return { manifest, published, notes: [`Template ${template.name}; tokenizer from ${files.source}.`] };
+    return { manifest, published, notes: [`Template ${template.name}; tokenizer from ${files.source}.`, ...generationNotes(settings)] };
   } finally {
     await source.close();
   }

@@ -5,6 +5,7 @@
  * surrounds with newlines and fills with soft tokens. Source: transformers processing_gemma3.py; the authors' chat_template.json.
  */
 import type { PromptPart } from '#domain/answer.ts';
+import type { AnswerRules } from '../../answer-text.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { AxisPositions, EncodedPart, EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -15,20 +16,21 @@ export const marks = { image: '<image_soft_token>', start: '<start_of_image>', e
 export const turnEnd = '<end_of_turn>';
 const turn = { before: '<bos><start_of_turn>user\n', after: `${turnEnd}\n<start_of_turn>model\n` };
 
+const plain = { name: 'gemma3', ...turn, strip: true, specialTokens: false } as const satisfies Template;
+
 /** There is no system role: a system text stands in front of the first user turn. */
-const templates: readonly Template[] = [
-  { name: 'gemma3', ...turn, strip: true, specialTokens: false },
-  {
-    name: 'gemma3-radiologist',
-    before: `${turn.before}You are an expert radiologist.\n\n`,
-    after: turn.after,
-    strip: true,
-    specialTokens: false,
-  },
-];
+export function withSystem(system: string): Template {
+  return { ...plain, before: `${turn.before}${system}\n\n` };
+}
+
+/** Tasks that the authors ask with a system text have one of their own (tasks.ts). */
+const templates: readonly Template[] = [plain, { ...withSystem('You are an expert radiologist.'), name: 'gemma3-radiologist' }];
 
 /** @throws import-option-missing when there is no such template */
 export const templateNamed = (name: string): Template => templateOf('gemma3', templates, name);
+
+/** A thought may come before the answer, asked for (27B) or not (1.5). */
+export const answerRules: AnswerRules = { strip: true, thought: { open: '<unused94>', close: '<unused95>' } };
 
 /** The last row that each row sees: itself in a text, the end of its image in an image. */
 export function lastSeen(parts: readonly EncodedPart[], imageRows: number): AxisPositions {

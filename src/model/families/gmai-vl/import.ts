@@ -11,12 +11,13 @@ import { type Progress, writeGraphs } from '../../onnx/files.ts';
 import { readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { generationNotes } from '../generation.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
 import { graphFiles, imageDecoderGraphs, imageDecoderSizes } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type GmaiVlArchitecture, readArchitecture } from './architecture.ts';
 import { placeholderText, templateNamed } from './prompt.ts';
-import { published, tasksOf } from './tasks.ts';
+import { answerRules, demoGeneration, published, tasksOf } from './tasks.ts';
 import { checkGmaiVlTensors, reader } from './weights.ts';
 
 const topSchema = z.looseObject({
@@ -50,7 +51,12 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
     const manifest = {
       limits,
       tasks: { ...tasksOf(template.name, options.metadata.intendedUse?.regions ?? []), ...options.metadata.tasks },
-      generation: { stopIds: [...new Set([...ends, idOf(tokenizer, '<|im_end|>')])], minNewTokens: 0 },
+      generation: {
+        stopIds: [...new Set([...ends, idOf(tokenizer, '<|im_end|>')])],
+        minNewTokens: 0,
+        text: answerRules,
+        published: demoGeneration,
+      },
       prompt: { template, placeholder: placeholderOf(architecture, tokenizer), ...(zeroRowId === null ? {} : { zeroRowId }) },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
@@ -62,6 +68,7 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
       processor.pad
         ? 'Pictures are padded to a square first, as in training.'
         : 'Pictures are cropped to their middle square, as in the demo; with `pad: true` nothing is lost, as in training.',
+      ...generationNotes(demoGeneration),
       ...warnings(top, limits, sizes.visualTokens),
     ];
     await writeGraphs(to, graphFiles.data, imageDecoderGraphs(architecture), reader(architecture, source), progress);

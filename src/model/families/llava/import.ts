@@ -19,11 +19,13 @@ import type { Progress } from '../../onnx/files.ts';
 import { type Processor, readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { fileGeneration, generationNotes } from '../generation.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
 import { graphFiles, imageDecoderSizes } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type LlavaArchitecture, llavaForm, readArchitecture } from './architecture.ts';
 import { templateNamed } from './prompt.ts';
+import { huatuoGeneration, published, tasks } from './tasks.ts';
 import { type ResolvedWeights, resolveWeights, writeLlava } from './weights.ts';
 
 const anyObject = z.record(z.string(), z.unknown());
@@ -65,21 +67,31 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
     const processor = await readImages(from, tower, top, options.metadata.pad ?? pads);
     checkPictureSize(processor, architecture.vision.imageSize);
     const limits = limitsOf(options.metadata.limits ?? {}, top, architecture, template.name);
+    const settings = template.name === 'huatuo' ? huatuoGeneration : await fileGeneration(from);
     const manifest = {
       limits,
-      tasks: options.metadata.tasks ?? genericTasks,
-      generation: { stopIds: await endIds(from, top.eos_token_id, tokenizer, files), minNewTokens: template.name === 'huatuo' ? 1 : 0 },
+      tasks: { ...tasks, ...options.metadata.tasks },
+      generation: {
+        stopIds: await endIds(from, top.eos_token_id, tokenizer, files),
+        minNewTokens: template.name === 'huatuo' ? 1 : 0,
+        text: { strip: true },
+        ...(settings === null ? {} : { published: settings }),
+      },
       prompt: { template, placeholder: placeholderOf(architecture, tokenizer) },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
       graphs: graphFiles,
       sizes: { ...imageDecoderSizes(architecture), contextTokens: limits.contextTokens },
     };
-    notes.push(`Template ${template.name}; tokenizer from ${files.source}.`, ...(await compareShadowed(source, resolved)));
+    notes.push(
+      `Template ${template.name}; tokenizer from ${files.source}.`,
+      ...generationNotes(settings),
+      ...(await compareShadowed(source, resolved)),
+    );
     await writeLlava(to, architecture, source, resolved, progress);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
-    return { manifest, notes };
+    return { manifest, published, notes };
   } finally {
     await source.close();
   }
@@ -149,14 +161,6 @@ function limitsOf(given: NonNullable<Metadata['limits']>, top: Top, a: LlavaArch
     maxNewTokens: given.maxNewTokens ?? 512,
   };
 }
-
-/** Wording of the evaluation kit of the Lingshu authors, which runs LLaVA-Med and Huatuo too: no family prompt for reports exists. */
-const genericTasks: Manifest['tasks'] = {
-  report: {
-    text: 'You are a helpful assistant. Please generate a report for the given images, including both findings and impressions. Return the report in the following format: Findings: {} Impression: {}.',
-  },
-  vqa: { text: '{question}\nPlease answer the question concisely.' },
-};
 
 /** Tensors that are there twice: which was used, and whether the other differs. */
 async function compareShadowed(source: TensorSource, resolved: ResolvedWeights): Promise<string[]> {

@@ -2,7 +2,6 @@
  * Import of a Qwen2.5-VL checkpoint, one Hugging Face folder: every check on config, tensors, tokenizer and processor comes before the first
  * write. The processor's largest picture decides how many rows one may take: `imageSize` of the importer lowers it.
  */
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -16,6 +15,7 @@ import { writeGraphs } from '../../onnx/files.ts';
 import { type PatchProcessor, readPatchProcessor } from '../../preprocess/smart-resize.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { fileGeneration, generationNotes } from '../generation.ts';
 import { checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type QwenArchitecture, qwenGraphFiles, qwenGraphs, qwenSizes, readArchitecture } from './architecture.ts';
@@ -27,7 +27,6 @@ const topSchema = z.looseObject({
   eos_token_id: endIdSchema,
   text_config: z.looseObject({ eos_token_id: endIdSchema }).nullish(),
 });
-const generationSchema = z.looseObject({ repetition_penalty: z.number().nullish() });
 
 /** Steps that a config may switch off or change, and that are always done here. */
 const fixedStepsSchema = z.looseObject({
@@ -55,11 +54,17 @@ export async function importQwen(from: string, to: string, options: FamilyOption
     const sizes = qwenSizes(architecture, visualTokens);
     const limits = limitsOf(metadata.limits ?? {}, sizes.contextTokens, visualTokens);
     const ends = await endIds(from, top.eos_token_id ?? top.text_config?.eos_token_id, tokenizer, files);
+    const settings = await fileGeneration(from);
     const { values, ...patches } = processor;
     const manifest = {
       limits,
       tasks: { ...tasks, ...metadata.tasks },
-      generation: { stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])], minNewTokens: 0 },
+      generation: {
+        stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])],
+        minNewTokens: 0,
+        text: { strip: true },
+        ...(settings === null ? {} : { published: settings }),
+      },
       prompt: { template, placeholder: { rule: 'expand', text: marks.image, id: image } },
       processor: { pad: false, resize: null, filter: 'bicubic', crop: null, ...values },
       patches: { ...patches, window: architecture.windowUnits },
@@ -70,7 +75,7 @@ export async function importQwen(from: string, to: string, options: FamilyOption
     const notes = [
       `Template ${template.name}; tokenizer from ${files.source}.`,
       `A picture keeps its size and takes up to ${visualTokens} rows; imageSize sets another limit than that of preprocessor_config.json.`,
-      ...(await penaltyNote(from)),
+      ...generationNotes(settings),
     ];
     await writeGraphs(to, qwenGraphFiles.data, qwenGraphs(architecture), read, progress);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
@@ -129,14 +134,4 @@ function limitsOf(given: NonNullable<Metadata['limits']>, context: number, visua
     contextTokens,
     maxNewTokens: given.maxNewTokens ?? 1024,
   };
-}
-
-async function penaltyNote(from: string): Promise<string[]> {
-  const path = join(from, 'generation_config.json');
-  if (!existsSync(path)) return [];
-  const { repetition_penalty: penalty } = await readJson(path, generationSchema, 'architecture-unsupported');
-  if (!penalty || penalty === 1) return [];
-  return [
-    `generation_config.json asks for a repetition penalty of ${penalty}; answers are greedy without one, as in the authors' evaluation.`,
-  ];
 }

@@ -56,7 +56,11 @@ export async function importRadfm(from: string, to: string, options: FamilyOptio
       limits,
       tasks: { ...tasks, ...options.metadata.tasks },
       // The demo's config calls BOS the end, the training data end in 2.
-      generation: { stopIds: [...new Set([config.eos_token_id ?? [], eosId].flat())].filter((id) => id >= 0), minNewTokens: 0 },
+      generation: {
+        stopIds: [...new Set([config.eos_token_id ?? [], eosId].flat())].filter((id) => id >= 0),
+        minNewTokens: 0,
+        text: { strip: true },
+      },
       prompt: { template, placeholder: { rule: 'indexed' as const, text: '<image>', id: architecture.decoder.vocabSize } },
       processor: processorOf(options.metadata.imageSize ?? null, architecture),
       depth: { step: framePatch, most: Math.min(deepest, framePatch * architecture.encoder.tables.dep[0]) },

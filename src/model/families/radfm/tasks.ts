@@ -2,7 +2,7 @@
  * What the model is asked for each task: one of the authors' wordings of each, and what is known of terms and use.
  *
  * A word that the authors replace in a wording (disease, modality, {object}) is the question's place here. There is no task of comparison:
- * a prior study is another image of the prompt. Source: chaoyi-wu/RadFM at 9efba84, src/Dataset/dataset.
+ * a prior study is another image of the prompt. The images stand before the question, and what is known of the patient right before it. Source: chaoyi-wu/RadFM at 9efba84, src/Dataset/dataset.
  */
 import type { Manifest } from '../../bundle-manifest.ts';
 import type { Published } from '../import.ts';
@@ -34,7 +34,8 @@ export const tasks: Manifest['tasks'] = {
   plane: { text: 'Please distinguish the plane of the image', source: from('MedPix_dataset.py') },
   plane_yes_no: { text: 'Is this image shot from {question} view?', source: `${from('MedPix_dataset.py')}, {object} replaced by a name` },
   vqa_open: { text: '{question}', source: from('vqa.py') },
-  vqa_choice: { text: '{question}', source: `${from('vqa.py')}: choices stand in the question's own text` },
+  vqa_yes_no: { text: '{question}', source: from('vqa.py') },
+  vqa_choice: { text: '{question} {options}', source: `${from('vqa.py')}: choices stand in the question's own text` },
   rationale: {
     text: 'What disease can be diagnosed from these radiological images and what specific features are typically observed on the images?',
     source: from('radiology_feature_prompt.json'),
@@ -56,5 +57,6 @@ export const published: Published = {
       'Research only. The authors grant no permission beyond making the weights public, and the decoder goes back to LLaMA 1, whose licence is non-commercial. Training data (MIMIC-CXR, VinDr, CheXpert, Radiopaedia and others) have terms of their own. The authors write that answers do not reach what clinicians need. The weights are the user’s own.',
   },
   intendedUse: { languages: ['en'], statement: 'Research on radiology models; drafts for a person to check, not for clinical decisions.' },
-  promptVersion: 'radfm-1',
+  wording: { order: ['images', 'history', 'task'], history: '{items} ', historySeparator: ' ', historyNone: '' },
+  promptVersion: 'radfm-2',
 };

@@ -12,6 +12,7 @@ import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { readArchitecture, type VilaArchitecture, type VilaConfigs, vilaGraphFiles, vilaGraphs, vilaSizes } from './architecture.ts';
+import { experts } from './experts.ts';
 import { vilaProcessor } from './preprocess.ts';
 import { chooseTemplate, placeholder } from './prompt.ts';
 import { published, tasks } from './tasks.ts';
@@ -58,7 +59,8 @@ export async function importVilaM3(from: string, to: string, options: FamilyOpti
     const manifest = {
       limits,
       tasks: { ...tasks, ...metadata.tasks },
-      generation: { stopIds: [...new Set([...ends, turnEnd])], minNewTokens: demo.minNewTokens, barredIds: ends },
+      experts,
+      generation: { stopIds: [...new Set([...ends, turnEnd])], minNewTokens: demo.minNewTokens, barredIds: ends, text: { strip: true } },
       prompt: { template, placeholder },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },

@@ -28,7 +28,7 @@ describe('what is imported', () => {
     const { bundle, report } = await imported();
     expect(bundle.manifest).toMatchObject({
       family: 'gmai-vl',
-      generation: { stopIds: [2, ids.end] },
+      generation: { stopIds: [2, ids.end], text: { cutRepetition: true }, published: { temperature: 0.2, noRepeatNgram: 5 } },
       prompt: { template: { name: 'internlm2', specialTokens: false }, placeholder: { rule: 'replace', text: '<image>', id: ids.image } },
       limits: { contextTokens: 256, maxImages: 63 },
       sizes: { visualTokens: 4, headDim: 16, kvHeads: 2 },
@@ -43,9 +43,21 @@ describe('what is imported', () => {
   test('every task has the authors’ words and their source; the demo’s template brings its frame', async () => {
     const plain = (await imported()).bundle.manifest.tasks;
     expect(Object.keys(plain).sort()).toEqual(
-      ['report', 'findings', 'diagnosis', 'caption', 'localization', 'safety', 'vqa_open', 'caption_training'].sort(),
+      [
+        'report',
+        'findings',
+        'diagnosis',
+        'caption',
+        'localization',
+        'safety',
+        'vqa_open',
+        'vqa_yes_no',
+        'vqa_choice',
+        'caption_training',
+      ].sort(),
     );
     expect(Object.values(plain).every((task) => task.source?.startsWith('uni-medical/GMAI-VL'))).toBe(true);
+    expect(plain.vqa_choice?.text).toBe('{question}\n{options}');
     expect(plain.report?.text).toBe('Write a short radiology-style impression with the most important observations first.');
     const demo = (await imported({}, { template: 'internlm2-demo', intendedUse: { regions: ['chest'] } })).bundle.manifest.tasks;
     expect(demo.vqa_open?.text).toBe(

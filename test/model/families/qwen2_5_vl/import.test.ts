@@ -42,7 +42,7 @@ describe('what is imported', () => {
       sizes: { visualTokens: 25, positionAxes: 3, headDim: 16, kvHeads: 1, needs: ['attention'] },
       license: { clinicalUse: null, commercialUse: null },
     });
-    expect(report.notes.join(' ')).toMatch(/up to 25 rows.*repetition penalty of 1\.05/);
+    expect(report.notes.join(' ')).toMatch(/up to 25 rows.*repetition penalty 1\.05/);
     expect((await openBundle(bundle.dir)).digest).toBe(report.digest);
   });
 

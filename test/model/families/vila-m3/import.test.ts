@@ -48,7 +48,7 @@ describe('what is imported', () => {
   test('Llama-3 stops at the end of a turn too, and only the end of text is barred', async () => {
     const { manifest } = (await imported({ tokens: llamaMarks })).bundle;
     expect(manifest.prompt.template.name).toBe('llama_3');
-    expect(manifest.generation).toEqual({ stopIds: [2, llamaMarks['<|eot_id|>']], minNewTokens: 2, barredIds: [2] });
+    expect(manifest.generation).toMatchObject({ stopIds: [2, llamaMarks['<|eot_id|>']], minNewTokens: 2, barredIds: [2] });
   });
 
   test('no dummy prefix follows a special token, whatever tokenizer_config.json says', async () => {
