@@ -1,7 +1,8 @@
 /** Commands for whoever brings a model: import, list, verify, ask. */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import { printJson, progressLine, several, wholeNumber } from './terminal.ts';
+import { type Command, Option } from 'commander';
+import { type WeightType, weightTypes } from '#model/onnx/stored-weights.ts';
+import { printJson, progressLine, seldom, several, wholeNumber } from './terminal.ts';
 
 const bundlesFolder = resolve(import.meta.dirname, '../../data/bundles');
 
@@ -13,11 +14,15 @@ interface ImportFlags {
   readonly modality: readonly string[];
   readonly maxImages?: number;
   readonly metadata?: string;
+  readonly weights: WeightType;
   readonly json?: boolean;
 }
 
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
+
 async function importModel(from: string, flags: ImportFlags): Promise<void> {
   const { importText, modelsImport } = await import('#model/commands.ts');
+  const show = seldom(progressLine);
   const report = await modelsImport({
     from: resolve(from),
     root: resolve(flags.out),
@@ -27,7 +32,9 @@ async function importModel(from: string, flags: ImportFlags): Promise<void> {
     modalities: flags.modality,
     maxImages: flags.maxImages ?? null,
     metadataPath: flags.metadata === undefined ? null : resolve(flags.metadata),
-    progress: (done, total) => progressLine(`weights ${done} of ${total}`),
+    weights: flags.weights,
+    progress: ({ weights, ofWeights, bytes, ofBytes }) =>
+      show(`weights ${weights} of ${ofWeights}, ${megabytes(bytes)} of ${megabytes(ofBytes)} MB`),
   });
   progressLine('');
   if (flags.json === true) printJson(report);
@@ -100,6 +107,7 @@ export function addModelCommands(program: Command): void {
     .option('--modality <code>', 'DICOM modality that it may draft; may be given several times', several, [])
     .option('--max-images <n>', 'images that it takes', wholeNumber)
     .option('--metadata <file>', 'a file of the form of wetread.json')
+    .addOption(new Option('--weights <type>', 'number type that the weights are stored in').choices(weightTypes).default('fp32'))
     .option('--json', 'the report as JSON')
     .action(importModel);
   models

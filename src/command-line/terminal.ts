@@ -24,6 +24,19 @@ export function progressLine(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`);
 }
 
+const BETWEEN_LINES_MS = 100;
+
+/** `show`, but not more often than a person can read; what comes between is left out. */
+export function seldom(show: (text: string) => void): (text: string) => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return (text) => {
+    const now = performance.now();
+    if (now - last < BETWEEN_LINES_MS) return;
+    last = now;
+    show(text);
+  };
+}
+
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }

@@ -20,6 +20,7 @@ export const errorCodes = {
   // site and start
   'site-invalid': 500,
   'data-locked': 500,
+  'disk-full': 500,
   'port-in-use': 500,
   usage: 500,
   // net

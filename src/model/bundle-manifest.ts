@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { answerRulesSchema } from './answer-text.ts';
 import { graphFilesSchema, modelSizesSchema } from './onnx/sizes.ts';
+import { weightTypes } from './onnx/stored-weights.ts';
 import { processorSchema } from './preprocess/processor.ts';
 
 const text = z.string().min(1);
@@ -168,7 +169,8 @@ export const manifestSchema = z.strictObject({
   }),
   experts: z.array(expertSchema).readonly().optional(),
   attribution: attributionSchema,
-  numberType: z.enum(['fp32']),
+  /** How the weights are stored (onnx/stored-weights.ts); computing is in fp32. */
+  numberType: z.enum(weightTypes),
   prompt: z.strictObject({
     template: templateSchema,
     placeholder: placeholderSchema,

@@ -7,6 +7,7 @@ import { familyOf } from './families/registry.ts';
 import { type ImportReport, type ImportRequest, importCheckpoint } from './import.ts';
 import { readJson } from './json.ts';
 import { type Metadata, metadataSchema } from './metadata.ts';
+import type { WeightType } from './onnx/stored-weights.ts';
 
 export interface ImportCommand {
   readonly from: string;
@@ -20,6 +21,8 @@ export interface ImportCommand {
   readonly maxImages: number | null;
   /** A file of the form of wetread.json that wins over the one beside the checkpoint. */
   readonly metadataPath: string | null;
+  /** Number type that the weights are stored in. */
+  readonly weights: WeightType;
   readonly progress?: ImportRequest['progress'];
 }
 
@@ -38,6 +41,7 @@ export async function modelsImport(command: ImportCommand): Promise<ImportReport
     from: command.from,
     to,
     metadata,
+    weights: command.weights,
     ...(command.tower === null ? {} : { tower: command.tower }),
     ...(command.progress === undefined ? {} : { progress: command.progress }),
   });
@@ -46,7 +50,7 @@ export async function modelsImport(command: ImportCommand): Promise<ImportReport
 
 export function importText(report: ImportReport & { readonly dir: string }): string {
   const lines = [
-    `${report.name}: family ${report.family}, ${report.bytes} bytes in ${report.dir}`,
+    `${report.name}: family ${report.family}, ${report.weights} weights, ${report.bytes} bytes in ${report.dir}`,
     `digest ${report.digest}`,
     ...report.notes,
   ];
@@ -58,6 +62,7 @@ export interface BundleSummary {
   readonly name: string | null;
   readonly digest: string | null;
   readonly family: string | null;
+  readonly weights: WeightType | null;
   readonly modalities: readonly string[];
   readonly maxImages: number | null;
   readonly stamped: 'test' | null;
@@ -79,6 +84,7 @@ export async function modelsList(root: string): Promise<BundleSummary[]> {
         name,
         digest,
         family,
+        weights: manifest.numberType,
         modalities,
         maxImages: manifest.limits.maxImages,
         stamped,
@@ -92,6 +98,7 @@ export async function modelsList(root: string): Promise<BundleSummary[]> {
         name: null,
         digest: null,
         family: null,
+        weights: null,
         modalities: [],
         maxImages: null,
         stamped: null,
@@ -110,7 +117,7 @@ export function listText(summaries: readonly BundleSummary[]): string {
       if (bundle.problem !== null) return `${basename(bundle.dir)}  ${bundle.problem}`;
       const reads = bundle.modalities.length === 0 ? 'no modality declared' : bundle.modalities.join(', ');
       const stamp = bundle.stamped === null ? '' : `  stamped ${bundle.stamped}`;
-      return `${bundle.name}  ${bundle.family}  ${reads}  up to ${bundle.maxImages} images  ${bundle.license}  ${bundle.digest?.slice(0, 12)}${stamp}`;
+      return `${bundle.name}  ${bundle.family}  ${bundle.weights}  ${reads}  up to ${bundle.maxImages} images  ${bundle.license}  ${bundle.digest?.slice(0, 12)}${stamp}`;
     })
     .join('\n');
 }

@@ -1,20 +1,24 @@
 /**
  * `wetread models import`: a checkpoint as its authors published it becomes a bundle.
  *
- * Checks come first; everything is written into a folder beside the target that is renamed at the end, so a bundle is whole or absent.
- * The working folder is also the lock: a second import into the same target is refused.
+ * Checks come first; everything is written into a working folder beside the target (claim.ts) that is renamed at the end, so a bundle is
+ * whole or absent. An import that was killed leaves that folder, and the next one goes on with it.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { readdir, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { type Bundle, digestOf, manifestFile, openBundle } from './bundle.ts';
 import { type Manifest, manifestSchema } from './bundle-manifest.ts';
+import { claim } from './claim.ts';
 import type { FamilyPart } from './families/import.ts';
 import { type Family, families } from './families/registry.ts';
 import { readJson } from './json.ts';
 import { type Metadata, mergeMetadata, readMetadata } from './metadata.ts';
+import type { Written } from './onnx/files.ts';
+import type { WeightType } from './onnx/stored-weights.ts';
+import { sourcesDigest } from './sources.ts';
 
 export interface ImportRequest {
   /** Folder of the checkpoint: config.json and what belongs to it. */
@@ -25,50 +29,60 @@ export interface ImportRequest {
   readonly metadata?: Metadata;
   /** Folder of the vision tower, where the checkpoint only names it. */
   readonly tower?: string;
-  /** Called after each weight. */
-  readonly progress?: (done: number, total: number) => void;
+  /** Number type that the weights are stored in; absent = fp32. */
+  readonly weights?: WeightType;
+  /** Called after each weight, and while a large one is written. */
+  readonly progress?: (written: Written) => void;
 }
 
 export interface ImportReport {
   readonly family: string;
   readonly name: string;
   readonly digest: string;
+  readonly weights: WeightType;
   readonly bytes: number;
   readonly notes: readonly string[];
 }
 
 /**
  * @throws architecture-unsupported, checkpoint-unreadable, checkpoint-hostile, checkpoint-tensors, tokenizer-unsupported,
- * import-option-missing, usage (target exists, or another import writes into it)
+ * import-option-missing, usage (target exists), data-locked (another import writes into it), disk-full
  */
 export async function importCheckpoint(request: ImportRequest): Promise<{ bundle: Bundle; report: ImportReport }> {
+  const { from, tower, weights = 'fp32', progress = () => undefined } = request;
   const to = resolve(request.to);
-  const family = await detected(request.from);
-  const metadata = await readMetadata(resolve(request.from), request.metadata ?? {});
-  const work = await claim(to);
+  const family = await detected(from);
+  const metadata = await readMetadata(resolve(from), request.metadata ?? {});
+  const identity = await sourcesDigest(from, tower, { metadata, tower, weights });
+  const work = await claim(to, identity);
   try {
-    await checkSpace(request.from, dirname(to));
-    const options = { metadata, tower: request.tower ?? null };
-    const made = await family.import(request.from, work, options, request.progress ?? (() => undefined));
-    const files = await digests(work);
-    await writeManifest(work, complete(request.from, family.name, mergeMetadata(made.published ?? {}, metadata), made.manifest, files));
-    await rename(work, to);
+    const notes: string[] = [];
+    const writing = { weights, progress, note: (text: string) => notes.push(text), journal: { path: work.journal, identity } };
+    const made = await family.import(from, work.dir, { metadata, tower: tower ?? null }, writing);
+    const files = await digests(work.dir);
+    const all = mergeMetadata(made.published ?? {}, metadata);
+    await writeManifest(work.dir, complete({ from, family: family.name, metadata: all, part: made.manifest, weights, files }));
+    await work.finish();
     const bundle = await openBundle(to, { digests: 'sizes' });
+    const { name } = bundle.manifest;
     const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
-    return {
-      bundle,
-      report: {
-        family: family.name,
-        name: bundle.manifest.name,
-        digest: bundle.digest,
-        bytes,
-        notes: [...made.notes, ...gaps(bundle.manifest)],
-      },
-    };
+    const said = [...made.notes, ...notes, ...gaps(bundle.manifest)];
+    return { bundle, report: { family: family.name, name, digest: bundle.digest, weights, bytes, notes: said } };
   } catch (error) {
-    await rm(work, { recursive: true, force: true });
-    throw error;
+    throw withoutRoom(error) ?? error;
+  } finally {
+    await work.release();
   }
+}
+
+/** What the system says when a disk, a quota or a limit on files is full, in our words. */
+function withoutRoom(error: unknown): WetreadError | null {
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return null;
+  if (!['ENOSPC', 'EDQUOT', 'EFBIG'].includes(error.code)) return null;
+  return new WetreadError('disk-full', `the bundle could not be written: ${error.code}; what was written is removed`, {
+    cause: error,
+    hint: 'free some space, name another folder, or take --weights fp16 or int8; then import again',
+  });
 }
 
 /** The family whose config lies where its authors put it. @throws architecture-unsupported, checkpoint-unreadable without any config */
@@ -86,43 +100,22 @@ async function detected(from: string): Promise<Family> {
   );
 }
 
-/** The working folder beside the target; its creation is atomic, so only one import has it. */
-async function claim(to: string): Promise<string> {
-  if (existsSync(to)) throw new WetreadError('usage', `${to} exists already`, { hint: 'remove it or name another folder' });
-  const work = join(dirname(to), `.${basename(to)}.importing`);
-  await mkdir(dirname(to), { recursive: true });
-  try {
-    await mkdir(work);
-  } catch (cause) {
-    throw new WetreadError('usage', `another import writes into ${basename(to)}, or one was cut off`, {
-      cause,
-      hint: `if none is running, remove ${work}`,
-    });
-  }
-  return work;
-}
-
-/** fp32 graphs of 2-byte weights take about twice the checkpoint's bytes. */
-async function checkSpace(from: string, target: string): Promise<void> {
-  let bytes = 0;
-  for (const entry of await readdir(from, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile() && /\.(safetensors|bin)$/.test(entry.name)) bytes += (await stat(join(entry.parentPath, entry.name))).size * 2;
-  }
-  const disk = await statfs(target);
-  const free = disk.bavail * disk.bsize;
-  if (free < bytes)
-    throw new WetreadError('usage', `the bundle may need ${bytes} bytes, ${free} are free where it shall lie`, {
-      hint: 'free some space or name another folder',
-    });
-}
-
 async function digests(folder: string): Promise<Manifest['files']> {
   const files: Record<string, { sha256: string; bytes: number }> = {};
   for (const name of (await readdir(folder)).sort()) files[name] = await digestOf(join(folder, name));
   return files;
 }
 
-function complete(from: string, family: string, metadata: Metadata, part: FamilyPart, files: Manifest['files']): Manifest {
+interface Made {
+  readonly from: string;
+  readonly family: string;
+  readonly metadata: Metadata;
+  readonly part: FamilyPart;
+  readonly weights: WeightType;
+  readonly files: Manifest['files'];
+}
+
+function complete({ from, family, metadata, part, weights, files }: Made): Manifest {
   const name = metadata.name ?? basename(resolve(from));
   return {
     format: 1,
@@ -151,7 +144,7 @@ function complete(from: string, family: string, metadata: Metadata, part: Family
       citeUncalibrated: metadata.attribution?.citeUncalibrated ?? false,
       budgetMs: metadata.attribution?.budgetMs ?? 120_000,
     },
-    numberType: 'fp32',
+    numberType: weights,
     ...part,
     files,
   };

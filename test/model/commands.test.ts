@@ -15,22 +15,24 @@ const command = {
   template: null,
   maxImages: 2,
   metadataPath,
+  weights: 'fp32' as const,
 };
 
 test('import, list, verify: a bundle by its name, with what was said of it', async () => {
   const report = await modelsImport({ ...command, name: 'films', modalities: ['CR', 'DX'] });
-  expect(importText(report)).toMatch(/^films: family llava, \d+ bytes in .*films\ndigest [0-9a-f]{64}\n/);
+  expect(importText(report)).toMatch(/^films: family llava, fp32 weights, \d+ bytes in .*films\ndigest [0-9a-f]{64}\n/);
   const [summary] = await modelsList(root);
   expect(summary).toMatchObject({
     name: 'films',
     family: 'llava',
+    weights: 'fp32',
     modalities: ['CR', 'DX'],
     maxImages: 2,
     license: 'Apache-2.0',
     stamped: null,
     problem: null,
   });
-  expect(listText(await modelsList(root))).toContain('films  llava  CR, DX  up to 2 images');
+  expect(listText(await modelsList(root))).toContain('films  llava  fp32  CR, DX  up to 2 images');
   const verified = await modelsVerify(report.dir);
   expect(verified).toMatchObject({ digest: report.digest, files: 6, unnamed: [] });
   expect(verifyText(verified)).toContain('every digest as bundle.json says');

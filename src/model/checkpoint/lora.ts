@@ -95,9 +95,9 @@ export function mergeLora(source: TensorSource, alpha: number): TensorSource {
   return {
     names: [...theirs.keys()],
     info: (name) => source.info(stored(name)),
-    async readF32(name) {
+    async readF32(name, range) {
       const pair = pairs.get(name);
-      if (pair === undefined) return await source.readF32(stored(name));
+      if (pair === undefined) return await source.readF32(stored(name), range);
       const rank = source.info(pair.down).shape[0] ?? 1;
       const base = Float32Array.from(await source.readF32(pair.base));
       addProduct(base, await source.readF32(pair.down), await source.readF32(pair.up), rank, alpha / rank);

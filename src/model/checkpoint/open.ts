@@ -42,7 +42,7 @@ export function mergeSources(first: TensorSource, second: TensorSource): TensorS
   return {
     names: [...first.names, ...second.names.filter((name) => !own.has(name))],
     info: (name) => sourceOf(name).info(name),
-    readF32: (name) => sourceOf(name).readF32(name),
+    readF32: (name, range) => sourceOf(name).readF32(name, range),
     async close() {
       await first.close();
       await second.close();

@@ -34,9 +34,11 @@ export async function openSafetensors(path: string): Promise<TensorSource> {
     return {
       names: [...entries.keys()],
       info: (name) => entryOf(entries, name, file.name),
-      async readF32(name) {
-        const entry = entryOf(entries, name, file.name);
-        return toF32(entry.dtype, await file.read(entry.start, entry.end - entry.start));
+      async readF32(name, range) {
+        const { dtype, start, end } = entryOf(entries, name, file.name);
+        const size = bytesOf[dtype];
+        const { from, to } = range ?? { from: 0, to: (end - start) / size };
+        return toF32(dtype, await file.read(start + from * size, (to - from) * size));
       },
       close: () => file.close(),
     };

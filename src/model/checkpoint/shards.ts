@@ -39,7 +39,12 @@ export async function openShards(indexPath: string, openShard: (path: string) =>
       if (shard === undefined) throw new WetreadError('checkpoint-tensors', `${index}: no tensor ${name}`);
       return shard;
     };
-    return { names: [...place.keys()], info: (name) => shardOf(name).info(name), readF32: (name) => shardOf(name).readF32(name), close };
+    return {
+      names: [...place.keys()],
+      info: (name) => shardOf(name).info(name),
+      readF32: (name, range) => shardOf(name).readF32(name, range),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

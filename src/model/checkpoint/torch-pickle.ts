@@ -10,7 +10,7 @@ import { type CheckpointFile, openFile } from './file.ts';
 import { bytesOf, toF32 } from './number-type.ts';
 import { readPickle } from './pickle.ts';
 import { isKind, type Storage, type TensorView, type Value } from './pickle-values.ts';
-import type { TensorSource } from './tensors.ts';
+import type { Range, TensorSource } from './tensors.ts';
 import { readZip, type ZipEntry } from './zip.ts';
 
 const maxPickleBytes = 256 * 1024 * 1024;
@@ -32,7 +32,7 @@ export async function openTorchPickle(path: string): Promise<TensorSource> {
     return {
       names: [...views.keys()],
       info: (name) => ({ dtype: viewOf(name).storage.type, shape: viewOf(name).shape }),
-      readF32: (name) => readView(file, entries, root, viewOf(name)),
+      readF32: (name, range) => readView(file, entries, root, viewOf(name), range),
       close: () => file.close(),
     };
   } catch (error) {
@@ -154,17 +154,21 @@ function checkView(file: CheckpointFile, name: string, view: TensorView, entry: 
   }
 }
 
-/** Values of a view, row-major; only its own range of the storage is read. */
+/** Values of a view, row-major; only its own range of the storage is read. Of a strided view all, whatever the range. */
 async function readView(
   file: CheckpointFile,
   entries: ReadonlyMap<string, ZipEntry>,
   root: string,
   view: TensorView,
+  range?: Range,
 ): Promise<Float32Array> {
   const entry = storageEntry(file, entries, root, view.storage);
   const size = bytesOf[view.storage.type];
   const count = lastElement(view) + 1 - view.offset;
   if (count <= 0) return new Float32Array(0);
+  if (range !== undefined && isContiguous(view)) {
+    return toF32(view.storage.type, await file.read(entry.offset + (view.offset + range.from) * size, (range.to - range.from) * size));
+  }
   const values = toF32(view.storage.type, await file.read(entry.offset + view.offset * size, count * size));
   return isContiguous(view) ? values : gather(values, view);
 }

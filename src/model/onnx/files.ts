@@ -1,15 +1,17 @@
 /**
  * Writes graphs and their weights: one `.onnx` file per graph, one data file for the weights of all of them.
  *
- * Weights are read, laid out and written one after the other, so memory is bounded by the largest of them (twice, while it is transposed).
- * Large tensors start at a multiple of 4096, because ONNX Runtime maps them into memory; small ones go into the graph file.
+ * Weights are read, laid out and written one after the other (layout.ts), so memory does not grow with the model. Large tensors start at a
+ * multiple of 4096, because ONNX Runtime maps them into memory; small ones go into the graph file.
  */
-import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import { statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WetreadError } from '#domain/errors.ts';
-import type { Graph, HeadPadding, Placement, Recipe, TensorNeed, Weight } from './graph.ts';
+import { type DataFile, openDataFile, type Place } from './data-file.ts';
+import type { Graph, Placement, TensorNeed, Weight } from './graph.ts';
+import { BeyondHalf, type ReadTensor, storedBytes, writeWeight } from './layout.ts';
+import { type Form, formOf, readingNodes, type Stored, type WeightType } from './stored-weights.ts';
 
-const ALIGNMENT = 4096;
 const INLINE_BELOW_BYTES = 1024;
 
 export interface GraphFile {
@@ -27,122 +29,134 @@ export function tensorNeeds(graphs: readonly GraphFile[]): ReadonlyMap<string, T
   return needs;
 }
 
-/** Called after each weight: how many of how many have been written. */
-export type Progress = (done: number, total: number) => void;
-
-/** Where index `i` of an axis made of heads is after widening. */
-function widened(i: number, heads: HeadPadding | undefined): number {
-  if (heads === undefined) return i;
-  const inside = i % heads.size;
-  const half = heads.size / 2;
-  return ((i - inside) / heads.size) * heads.padded + (inside < half ? inside : heads.padded / 2 + inside - half);
+/** How far writing has come. */
+export interface Written {
+  readonly weights: number;
+  readonly ofWeights: number;
+  readonly bytes: number;
+  readonly ofBytes: number;
 }
 
-const TILE = 32;
-
-/** Where one [out, in] tensor goes in the [in, width] matrix: its columns from `column` on. */
-interface Columns {
-  readonly out: number;
-  readonly into: number;
-  readonly column: number;
-  readonly width: number;
-  readonly heads: HeadPadding | undefined;
+/** How weights are written, and who is told. */
+export interface Writing {
+  readonly weights: WeightType;
+  /** Called after each weight, and while a large one is written. */
+  progress(written: Written): void;
+  /** A sentence for the import report. */
+  note(sentence: string): void;
+  /** Where it is noted what has been written, so that a later call with the same `identity` goes on; null = files must be new. */
+  readonly journal: { readonly path: string; readonly identity: string } | null;
 }
 
-/** Read in tiles, so that both sides stay in the processor's cache. */
-function transposeInto(target: Float32Array, source: Float32Array, place: Columns): void {
-  const { out, into, column, width, heads } = place;
-  const columns = Int32Array.from({ length: out }, (_, o) => column + widened(o, heads?.axis === 'out' ? heads : undefined));
-  const rows = Int32Array.from({ length: into }, (_, i) => width * widened(i, heads?.axis === 'in' ? heads : undefined));
-  for (let o0 = 0; o0 < out; o0 += TILE) {
-    for (let i0 = 0; i0 < into; i0 += TILE) {
-      const oEnd = Math.min(o0 + TILE, out);
-      const iEnd = Math.min(i0 + TILE, into);
-      for (let i = i0; i < iEnd; i++) {
-        // Indices are inside the arrays: o < out, i < into, and the length of source was checked. An undefined one would write NaN.
-        const row = rows[i] ?? Number.NaN;
-        for (let o = o0; o < oEnd; o++) target[row + (columns[o] ?? 0)] = source[o * into + i] ?? Number.NaN;
-      }
+export type Progress = Writing;
+
+export const plainWriting: Writing = { weights: 'fp32', progress: () => undefined, note: () => undefined, journal: null };
+
+/** A weight to be written, once for all that read it in this form. */
+interface Job {
+  readonly weight: Weight;
+  readonly form: Form;
+}
+
+/** Weights of one key hold the same bytes. Rows of 8-bit blocks are the same for a table and for a matrix that is multiplied by. */
+function keyOf(weight: Weight, form: Form): string {
+  return form === 'rows8' ? `rows8${weight.key.replace(/^(stored|transposed)/, '')}` : `${form} ${weight.key}`;
+}
+
+function jobsOf(graphs: readonly GraphFile[], type: WeightType): ReadonlyMap<string, Job> {
+  const jobs = new Map<string, Job>();
+  for (const { graph } of graphs) {
+    for (const weight of graph.weights) {
+      const form = formOf(graph, weight, type);
+      jobs.set(keyOf(weight, form), { weight, form });
     }
   }
+  return jobs;
 }
 
-async function laidOut(recipe: Recipe, size: number, read: (tensor: TensorNeed) => Promise<Float32Array>): Promise<Float32Array> {
-  if (recipe.kind === 'computed') return recipe.values();
-  const [first, ...others] = recipe.tensors;
-  const { heads } = recipe;
-  if (recipe.kind === 'stored' && first !== undefined && others.length === 0 && heads === undefined) return await read(first);
-  const outer = heads?.axis === 'out' ? heads : undefined;
-  const widthOf = (tensor: TensorNeed): number => ((tensor.shape[0] ?? 1) * (outer?.padded ?? 1)) / (outer?.size ?? 1);
-  const width = recipe.tensors.reduce((sum, tensor) => sum + widthOf(tensor), 0);
-  const target = new Float32Array(size);
-  let at = 0;
-  for (const tensor of recipe.tensors) {
-    const values = await read(tensor);
-    const [out = 1, into = 1] = tensor.shape;
-    if (recipe.kind === 'transposed') transposeInto(target, values, { out, into, column: at, width, heads });
-    else for (const [i, value] of values.entries()) target[at + widened(i, outer)] = value;
-    at += widthOf(tensor);
-  }
-  return target;
+const bytesOf = ({ weight, form }: Job): number => storedBytes(weight, form).values + storedBytes(weight, form).scales;
+
+/** @throws disk-full when what is still to be written is more than what is free */
+async function checkSpace(folder: string, bytes: number): Promise<void> {
+  const disk = await statfs(folder);
+  const free = disk.bavail * disk.bsize;
+  if (free >= bytes) return;
+  throw new WetreadError('disk-full', `the bundle needs ${bytes} bytes more, ${free} are free where it shall lie`, {
+    hint: 'free some space, name another folder, or take --weights fp16 or int8',
+  });
 }
 
-async function append(file: FileHandle, at: number, bytes: Uint8Array): Promise<{ offset: number; end: number }> {
-  const offset = Math.ceil(at / ALIGNMENT) * ALIGNMENT;
-  for (let written = 0; written < bytes.length; ) {
-    written += (await file.write(bytes, written, bytes.length - written, offset + written)).bytesWritten;
-  }
-  return { offset, end: offset + bytes.length };
+/** A weight whose bytes go into the graph file. */
+async function inline({ weight, form }: Job, read: ReadTensor): Promise<Stored> {
+  const sizes = storedBytes(weight, form);
+  const [values, scales] = [new Uint8Array(sizes.values), new Uint8Array(sizes.scales)];
+  const into = (all: Uint8Array) => (bytes: Uint8Array, at: number) => Promise.resolve(all.set(bytes, at));
+  await writeWeight(weight, form, read, { write: into(values), writeScales: into(scales) });
+  return { form, values: { kind: 'inline', bytes: values }, ...(form === 'rows8' ? { scales: { kind: 'inline', bytes: scales } } : {}) };
+}
+
+function storedAt(location: string, { form, values, scales }: Place): Stored {
+  const external = ([offset, length]: readonly [number, number]): Placement => ({ kind: 'external', location, offset, length });
+  return { form, values: external(values), ...(scales === null ? {} : { scales: external(scales) }) };
+}
+
+/** Writes one weight; what fp16 cannot hold is written as f32. */
+async function write(job: Job, key: string, read: ReadTensor, data: DataFile, written: (bytes: number) => void): Promise<Stored> {
+  if (bytesOf(job) < INLINE_BELOW_BYTES) return await inline(job, read);
+  const { weight, form } = job;
+  const place = await data.append(key, form, storedBytes(weight, form), (target) => writeWeight(weight, form, read, target), written);
+  return storedAt(data.name, place);
 }
 
 /**
- * Writes `graphs` and `dataFile` into `folder`, which must exist and hold none of them.
+ * Writes `graphs` and `dataFile` into `folder`, which must exist and, unless a journal is kept, hold none of them.
  *
- * @param read values of a tensor by our name, f32 in the order of its shape
- * @throws checkpoint-tensors when a tensor has another number of values than its shape says, or a value that is not finite
+ * @throws checkpoint-tensors when a tensor has another number of values than its shape says, or a value that is not finite; disk-full
  */
 export async function writeGraphs(
   folder: string,
   dataFile: string,
   graphs: readonly GraphFile[],
-  read: (name: string) => Promise<Float32Array>,
-  progress: Progress = () => undefined,
+  read: ReadTensor,
+  writing: Writing = plainWriting,
 ): Promise<void> {
-  const checked = async (tensor: TensorNeed): Promise<Float32Array> => {
-    const values = await read(tensor.name);
-    const expected = tensor.shape.reduce((product, dim) => product * dim, 1);
-    if (values.length !== expected) {
-      throw new WetreadError(
-        'checkpoint-tensors',
-        `${tensor.name} has ${values.length} values, ${expected} expected (${tensor.shape.join(' x ')})`,
-      );
-    }
-    const bad = values.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0)
-      throw new WetreadError('checkpoint-tensors', `${tensor.name} holds ${values[bad]} at position ${bad}, finite values expected`);
-    return values;
-  };
-  const weights = new Map<string, Weight>();
-  for (const { graph } of graphs) for (const weight of graph.weights) weights.set(weight.key, weight);
-  const placements = new Map<string, Placement>();
-  const data = await open(join(folder, dataFile), 'wx');
+  const jobs = jobsOf(graphs, writing.weights);
+  const ofBytes = [...jobs.values()].reduce((sum, job) => sum + bytesOf(job), 0);
+  const stored = new Map<string, Stored>();
+  const data = await openDataFile(folder, dataFile, [...jobs.keys()], writing.journal);
   try {
-    let end = 0;
-    for (const [key, weight] of weights) {
-      const size = weight.dims.reduce((product, dim) => product * dim, 1);
-      const values = await laidOut(weight.recipe, size, checked);
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      if (bytes.length < INLINE_BELOW_BYTES) placements.set(key, { kind: 'inline', bytes: bytes.slice() });
-      else {
-        const place = await append(data, end, bytes);
-        placements.set(key, { kind: 'external', location: dataFile, offset: place.offset, length: bytes.length });
-        end = place.end;
+    if (data.known.size > 0) writing.note(`${data.known.size} of ${jobs.size} weights were there from an import that was stopped.`);
+    await checkSpace(folder, ofBytes - data.size);
+    let done = 0;
+    for (const [key, job] of jobs) {
+      const tell = (bytes: number) => writing.progress({ weights: stored.size, ofWeights: jobs.size, bytes: done + bytes, ofBytes });
+      const known = data.known.get(key);
+      if (known !== undefined) {
+        if (known.form !== job.form) writing.note(`${job.weight.name} stays fp32: fp16 cannot hold it.`);
+        stored.set(key, storedAt(dataFile, known));
+      } else {
+        try {
+          stored.set(key, await write(job, key, read, data, tell));
+        } catch (error) {
+          if (!(error instanceof BeyondHalf)) throw error;
+          writing.note(`${error.message}, beyond fp16: ${job.weight.name} stays fp32.`);
+          stored.set(key, await write({ ...job, form: 'f32' }, key, read, data, tell));
+        }
       }
-      progress(placements.size, weights.size);
+      done += bytesOf(job);
+      tell(0);
     }
     await data.sync();
   } finally {
     await data.close();
   }
-  for (const { file, graph } of graphs) await writeFile(join(folder, file), graph.encode(placements), { flag: 'wx' });
+  for (const { file, graph } of graphs) {
+    const storedAs = (weight: Weight): Stored => {
+      const found = stored.get(keyOf(weight, formOf(graph, weight, writing.weights)));
+      if (found === undefined) throw new Error(`graph ${graph.name}: weight ${weight.name} was not written`);
+      return found;
+    };
+    const { nodes, tensors } = readingNodes(graph, storedAs);
+    await writeFile(join(folder, file), graph.encode(nodes, tensors), { flag: writing.journal === null ? 'wx' : 'w' });
+  }
 }

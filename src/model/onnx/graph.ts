@@ -2,13 +2,14 @@
  * A typed builder of ONNX graphs: inputs, outputs, nodes in topological order, constants and weights.
  *
  * Weights are recipes, not bytes: which tensors of a checkpoint they are made of and in which layout. So a graph can be built and every
- * name and shape checked before one value is read; `files.ts` then streams the values.
+ * name and shape checked before one value is read; `files.ts` then streams the values. Every weight is f32 to the builder: how it is stored,
+ * and the nodes that read it so (`stored-weights.ts`), are settled when the graph is encoded.
  * Source: onnx/onnx.proto3 (IR version 10), opset ai.onnx 23 and com.microsoft 1.
  */
 import { bytesField, type Field, floatField, integerField, message, messageField, packedIntegersField, textField } from './protobuf.ts';
 
 /** TensorProto.DataType of the element types that we write. */
-const dataTypes = { f32: 1, i32: 6, i64: 7 } as const;
+export const dataTypes = { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10 } as const;
 export type ElementType = keyof typeof dataTypes;
 
 /** A number is a fixed size, a string the name of a dynamic one. */
@@ -52,14 +53,31 @@ export interface Weight {
   readonly recipe: Recipe;
 }
 
-/** Where a weight's bytes are: in the graph file, or in the data file beside it. */
+/** Where a tensor's bytes are: in the graph file, or in the data file beside it. */
 export type Placement =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'external'; readonly location: string; readonly offset: number; readonly length: number };
 
+/** A tensor of the graph that is stored, not computed. */
+export interface Initializer {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly dims: readonly number[];
+  readonly placement: Placement;
+}
+
+export interface Node {
+  /** '' = ai.onnx. */
+  readonly domain: string;
+  readonly type: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
 const OPSET = 23;
 const IR_VERSION = 10;
-const MICROSOFT = 'com.microsoft';
+export const MICROSOFT = 'com.microsoft';
 
 function attributeField(name: string, value: Attribute): Field {
   const fields = [textField(1, name)];
@@ -78,7 +96,7 @@ function valueInfo(field: number, name: string, type: ElementType, dims: readonl
   ]);
 }
 
-function initializer(name: string, type: ElementType, dims: readonly number[], placement: Placement): Field {
+function initializerField({ name, type, dims, placement }: Initializer): Field {
   const head = [packedIntegersField(1, dims), integerField(2, dataTypes[type]), textField(8, name)];
   if (placement.kind === 'inline') return messageField(5, [...head, bytesField(9, placement.bytes)]);
   const entry = (key: string, value: string): Field => messageField(13, [textField(1, key), textField(2, value)]);
@@ -91,17 +109,31 @@ function initializer(name: string, type: ElementType, dims: readonly number[], p
   ]);
 }
 
-function keyOf(name: string, recipe: Recipe): string {
-  return recipe.kind === 'computed' ? `computed ${name}` : `${recipe.kind} ${recipe.tensors.map((tensor) => tensor.name).join(' ')}`;
+function nodeField({ domain, type, inputs, outputs, attributes }: Node): Field {
+  return messageField(1, [
+    ...inputs.map((input) => textField(1, input)),
+    ...outputs.map((name) => textField(2, name)),
+    textField(3, `${type} ${outputs[0] ?? ''}`),
+    textField(4, type),
+    ...Object.entries(attributes).map(([name, value]) => attributeField(name, value)),
+    ...(domain === '' ? [] : [textField(7, domain)]),
+  ]);
+}
+
+function keyOf(graph: string, name: string, recipe: Recipe): string {
+  if (recipe.kind === 'computed') return `computed ${graph} ${name}`;
+  const { heads } = recipe;
+  const widening = heads === undefined ? '' : ` ${heads.axis} ${heads.size} to ${heads.padded}`;
+  return `${recipe.kind}${widening} ${recipe.tensors.map((tensor) => tensor.name).join(' ')}`;
 }
 
 /** One graph under construction. Every value has one name; a node's inputs must exist before it ('' = an optional input left out). */
 export class Graph {
   readonly name: string;
   readonly weights: Weight[] = [];
+  readonly nodes: Node[] = [];
   readonly #inputs: Field[] = [];
   readonly #outputs: Field[] = [];
-  readonly #nodes: Field[] = [];
   readonly #constants: Field[] = [];
   readonly #known = new Set<string>(['']);
 
@@ -129,13 +161,13 @@ export class Graph {
   /** A small i64 constant, e.g. axes or a shape; `dims` [] is a scalar. */
   integers(name: string, values: readonly number[], dims: readonly number[] = [values.length]): string {
     const bytes = new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer);
-    this.#constants.push(initializer(name, 'i64', dims, { kind: 'inline', bytes }));
+    this.#constants.push(initializerField({ name, type: 'i64', dims, placement: { kind: 'inline', bytes } }));
     return this.#define(name);
   }
 
   /** An f32 weight; repeated use of one name must mean the same weight. */
   weight(name: string, dims: readonly number[], recipe: Recipe): string {
-    this.weights.push({ name, key: keyOf(name, recipe), dims, recipe });
+    this.weights.push({ name, key: keyOf(this.name, name, recipe), dims, recipe });
     return this.#define(name);
   }
 
@@ -168,34 +200,22 @@ export class Graph {
     for (const name of names) if (name !== '') this.#define(name);
     const first = names[0];
     if (first === undefined) throw new Error(`graph ${this.name}: ${type} has no output`);
-    this.#nodes.push(
-      messageField(1, [
-        ...inputs.map((input) => textField(1, input)),
-        ...names.map((name) => textField(2, name)),
-        textField(3, `${type} ${first}`),
-        textField(4, type),
-        ...Object.entries(attributes).map(([name, value]) => attributeField(name, value)),
-        ...(domain === '' ? [] : [textField(7, domain)]),
-      ]),
-    );
+    this.nodes.push({ domain, type, inputs, outputs: names, attributes });
     return first;
   }
 
-  /** The ModelProto; `placements` says for each weight's key where its bytes are. */
-  encode(placements: ReadonlyMap<string, Placement>): Uint8Array {
-    const weights = this.weights.map((weight) => {
-      const placement = placements.get(weight.key);
-      if (placement === undefined) throw new Error(`graph ${this.name}: weight ${weight.name} was not written`);
-      return initializer(weight.name, 'f32', weight.dims, placement);
-    });
+  /** The ModelProto of `nodes`, which stand for this graph's own, and the tensors that they read. */
+  encode(nodes: readonly Node[], stored: readonly Initializer[]): Uint8Array {
     const opset = (domain: string, version: number): Field =>
       messageField(8, [...(domain === '' ? [] : [textField(1, domain)]), integerField(2, version)]);
-    return message([
-      integerField(1, IR_VERSION),
-      textField(2, 'wetread'),
-      messageField(7, [...this.#nodes, textField(2, this.name), ...this.#constants, ...weights, ...this.#inputs, ...this.#outputs]),
-      opset('', OPSET),
-      opset(MICROSOFT, 1),
-    ]);
+    const body = [
+      ...nodes.map(nodeField),
+      textField(2, this.name),
+      ...this.#constants,
+      ...stored.map(initializerField),
+      ...this.#inputs,
+      ...this.#outputs,
+    ];
+    return message([integerField(1, IR_VERSION), textField(2, 'wetread'), messageField(7, body), opset('', OPSET), opset(MICROSOFT, 1)]);
   }
 }

@@ -7,6 +7,7 @@ import { WetreadError } from '#domain/errors.ts';
 import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { tensorNeeds } from '../../onnx/files.ts';
+import type { ReadTensor } from '../../onnx/layout.ts';
 import { type GemmaArchitecture, gemmaGraphs } from './architecture.ts';
 
 interface Spellings {
@@ -56,14 +57,14 @@ function spelling(names: readonly string[]): (ours: string) => string {
  * Values by our name, once every name and shape was found to fit.
  * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
  */
-export function resolvedReader(a: GemmaArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
+export function resolvedReader(a: GemmaArchitecture, source: TensorSource): ReadTensor {
   const spell = spelling(source.names);
   const expected = new Map([...tensorNeeds(gemmaGraphs(a)).values()].map(({ name, shape }) => [spell(name), shape] as const));
   checkTensors(expected, source, (name) => ignorable.some((pattern) => pattern.test(name)));
-  return async (ours) => {
+  return async (ours, range) => {
     const theirs = spell(ours);
     if (!expected.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
-    const values = await source.readF32(theirs);
+    const values = await source.readF32(theirs, range);
     return isShifted(ours) ? values.map((value) => value + 1) : values;
   };
 }

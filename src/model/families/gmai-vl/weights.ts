@@ -9,6 +9,7 @@ import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import type { DecoderArchitecture } from '../../onnx/decoder.ts';
 import { tensorNeeds } from '../../onnx/files.ts';
+import type { ReadTensor } from '../../onnx/layout.ts';
 import { imageDecoderGraphs } from '../image-decoder.ts';
 import type { GmaiVlArchitecture } from './architecture.ts';
 
@@ -89,11 +90,11 @@ export function unpack(packed: Float32Array, part: Part, d: Pick<DecoderArchitec
 }
 
 /** Values by our name. The packed matrix read last is kept: its three parts are asked for one after the other. */
-export function reader(a: GmaiVlArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
+export function reader(a: GmaiVlArchitecture, source: TensorSource): ReadTensor {
   let last: { readonly name: string; readonly values: Float32Array } | null = null;
-  return async (ours) => {
+  return async (ours, range) => {
     const { theirs, part } = placeOf(ours);
-    if (part === null) return await source.readF32(theirs);
+    if (part === null) return await source.readF32(theirs, range);
     if (last?.name !== theirs) last = { name: theirs, values: await source.readF32(theirs) };
     const { values } = last;
     const rows = (a.decoder.heads + 2 * a.decoder.kvHeads) * a.decoder.headDim;

@@ -7,7 +7,8 @@
 import { WetreadError } from '#domain/errors.ts';
 import { refuseMisfit } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
-import { type Progress, tensorNeeds, writeGraphs } from '../../onnx/files.ts';
+import { tensorNeeds, type Writing, writeGraphs } from '../../onnx/files.ts';
+import type { ReadTensor } from '../../onnx/layout.ts';
 import { graphFiles, imageDecoderGraphs } from '../image-decoder.ts';
 import type { LlavaArchitecture } from './architecture.ts';
 
@@ -161,12 +162,12 @@ export async function writeLlava(
   a: LlavaArchitecture,
   source: TensorSource,
   resolved: ResolvedWeights,
-  progress?: Progress,
+  writing?: Writing,
 ): Promise<void> {
-  const read = async (name: string): Promise<Float32Array> => {
+  const read: ReadTensor = async (name, range) => {
     const theirs = resolved.used.get(name);
     if (theirs === undefined) throw new WetreadError('checkpoint-tensors', `${name} was not resolved`);
-    return await source.readF32(theirs);
+    return await source.readF32(theirs, range);
   };
-  await writeGraphs(folder, graphFiles.data, imageDecoderGraphs(a), read, progress);
+  await writeGraphs(folder, graphFiles.data, imageDecoderGraphs(a), read, writing);
 }

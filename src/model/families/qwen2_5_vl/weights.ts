@@ -6,6 +6,7 @@ import { WetreadError } from '#domain/errors.ts';
 import { checkTensors } from '../../checkpoint/misfit.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { tensorNeeds } from '../../onnx/files.ts';
+import type { ReadTensor } from '../../onnx/layout.ts';
 import { type QwenArchitecture, qwenGraphs } from './architecture.ts';
 
 /** [our prefix, spellings of it]: the first that some tensor has is the checkpoint's, the last the published one. */
@@ -52,13 +53,13 @@ function needsOf(a: QwenArchitecture, names: readonly string[]): ReadonlyMap<str
  * Values by our name, once every name and shape was found to fit.
  * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
  */
-export function resolvedReader(a: QwenArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
+export function resolvedReader(a: QwenArchitecture, source: TensorSource): ReadTensor {
   const needs = needsOf(a, source.names);
   const mayBeIgnored = (name: string) => /\.rotary_(pos_)?emb\.inv_freq$/.test(name) || (a.decoder.tiedHead && name === headName);
   checkTensors(new Map([...needs.values()].map(({ theirs, shape }) => [theirs, shape])), source, mayBeIgnored);
-  return async (ours) => {
+  return async (ours, range) => {
     const need = needs.get(ours);
     if (need === undefined) throw new WetreadError('checkpoint-tensors', `${ours} was not resolved`);
-    return await source.readF32(need.theirs);
+    return await source.readF32(need.theirs, range);
   };
 }

@@ -6,8 +6,9 @@
  */
 import { WetreadError } from '#domain/errors.ts';
 import { checkTensors } from '../../checkpoint/misfit.ts';
-import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { type Range, readRange, type TensorSource } from '../../checkpoint/tensors.ts';
 import { tensorNeeds } from '../../onnx/files.ts';
+import type { ReadTensor } from '../../onnx/layout.ts';
 import { imageMarks, type RadfmArchitecture, radfmGraphs } from './architecture.ts';
 
 /** [our prefix, the authors']. */
@@ -58,23 +59,30 @@ export function checkRadfmTensors(a: RadfmArchitecture, source: TensorSource): v
   checkTensors(expectedShapes(a), source, (name) => dropped.some((pattern) => pattern.test(name)));
 }
 
-/** @throws checkpoint-tensors when the decoder's own embedding is not the one that prompts are looked up in */
-async function embeddingRows(source: TensorSource): Promise<Float32Array> {
-  const [table, own, added] = [await source.readF32(words), await source.readF32(sameWords), await source.readF32(marks)];
-  const at = table.findIndex((value, i) => !Object.is(value, own[i]));
-  if (at >= 0) {
-    throw new WetreadError(
-      'checkpoint-tensors',
-      `${words} and ${sameWords} differ at value ${at}; the authors store one table under both names`,
-    );
+/** The words, then the marks around images. @throws checkpoint-tensors when the decoder's own embedding is not the one that prompts are looked up in */
+async function embeddingRows(source: TensorSource, range?: Range): Promise<Float32Array> {
+  const size = (name: string) => source.info(name).shape.reduce((product, dim) => product * dim, 1);
+  const inWords = size(words);
+  const { from, to } = range ?? { from: 0, to: inWords + size(marks) };
+  const rows = new Float32Array(to - from);
+  const part = { from: Math.min(from, inWords), to: Math.min(to, inWords) };
+  if (part.to > part.from) {
+    const [table, own] = [await readRange(source, words, part), await readRange(source, sameWords, part)];
+    const at = table.findIndex((value, i) => !Object.is(value, own[i]));
+    if (at >= 0) {
+      throw new WetreadError(
+        'checkpoint-tensors',
+        `${words} and ${sameWords} differ at value ${part.from + at}; the authors store one table under both names`,
+      );
+    }
+    rows.set(table);
   }
-  const rows = new Float32Array(table.length + added.length);
-  rows.set(table);
-  rows.set(added, table.length);
+  const rest = { from: Math.max(from - inWords, 0), to: to - inWords };
+  if (rest.to > rest.from) rows.set(await readRange(source, marks, rest), rows.length - (rest.to - rest.from));
   return rows;
 }
 
 /** Values by our name. */
-export function reader(source: TensorSource): (ours: string) => Promise<Float32Array> {
-  return (ours) => (ours === ourEmbedding ? embeddingRows(source) : source.readF32(theirs(ours)));
+export function reader(source: TensorSource): ReadTensor {
+  return (ours, range) => (ours === ourEmbedding ? embeddingRows(source, range) : source.readF32(theirs(ours), range));
 }

@@ -10,6 +10,7 @@ import { checkTensors } from '../../checkpoint/misfit.ts';
 import { mergeSources, openCheckpoint } from '../../checkpoint/open.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { tensorNeeds } from '../../onnx/files.ts';
+import type { ReadTensor } from '../../onnx/layout.ts';
 import { type VilaArchitecture, vilaGraphs } from './architecture.ts';
 
 function below(folder: string, source: TensorSource): TensorSource {
@@ -17,7 +18,7 @@ function below(folder: string, source: TensorSource): TensorSource {
   return {
     names: source.names.map((name) => `${folder}/${name}`),
     info: (name) => source.info(inner(name)),
-    readF32: (name) => source.readF32(inner(name)),
+    readF32: (name, range) => source.readF32(inner(name), range),
     close: () => source.close(),
   };
 }
@@ -68,12 +69,12 @@ function mayBeIgnored(name: string, a: VilaArchitecture): boolean {
  * @returns values by our name
  * @throws checkpoint-tensors naming missing tensors, tensors of another shape (both shapes) and tensors that belong to no part
  */
-export function resolveWeights(a: VilaArchitecture, source: TensorSource): (ours: string) => Promise<Float32Array> {
+export function resolveWeights(a: VilaArchitecture, source: TensorSource): ReadTensor {
   const expected = new Map([...tensorNeeds(vilaGraphs(a)).values()].map(({ name, shape }) => [theirName(name, a), shape] as const));
   checkTensors(expected, source, (name) => mayBeIgnored(name, a));
-  return async (ours) => {
+  return async (ours, range) => {
     const theirs = theirName(ours, a);
     if (!expected.has(theirs)) throw new WetreadError('internal', `${ours} was not resolved`);
-    return await source.readF32(theirs);
+    return await source.readF32(theirs, range);
   };
 }
