@@ -6,7 +6,7 @@
 
 import type { Logger } from 'pino';
 import { draftKey } from '#domain/draft.ts';
-import { WetreadError } from '#domain/errors.ts';
+import { type ErrorCode, WetreadError } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import type { Order } from '#domain/order.ts';
 import type { Patient } from '#domain/patient.ts';
@@ -28,7 +28,7 @@ import {
   unsupportedCard,
 } from '#report/card.ts';
 import { suggestionActions, type WriteOptions } from '#report/diagnostic-report.ts';
-import { failedCard, lateCard } from '#report/notice-card.ts';
+import { failedCard, lateCard, unreadCard } from '#report/notice-card.ts';
 import { rememberCard } from '#work/cards.ts';
 import { issueContext } from '#work/contexts.ts';
 import { firstMention, readDraft, registerDraft } from '#work/drafts.ts';
@@ -112,19 +112,46 @@ async function cardsFor(
   const sees = roles.some((role) => options.statementsFor.includes(role));
   const cards: Card[] = [];
   for (const order of orders) {
-    const gathered = await gather({
-      patient,
-      order: { ...order, encounter: order.encounter ?? encounterOf(request) },
-      identity: options.patients,
-      today: options.today(),
-      ports: gatherPorts(sources, options.lanes.pacs, patient.id, options.patients),
-      bundles: options.bundles.all.map(({ intendedUse }) => intendedUse),
-      ownReportMarks: [profile.report, extension.draftKey],
-    });
-    cards.push(...(await cardsOf(gathered, patient, order, sees, options, signal)));
+    const gathered = await orArchiveFault(
+      gather({
+        patient,
+        order: { ...order, encounter: order.encounter ?? encounterOf(request) },
+        identity: options.patients,
+        today: options.today(),
+        ports: gatherPorts(sources, options.lanes.pacs, patient.id, options.patients),
+        bundles: options.bundles.all.map(({ intendedUse }) => intendedUse),
+        ownReportMarks: [profile.report, extension.draftKey],
+      }),
+      options,
+      signal,
+    );
+    cards.push(
+      ...('archiveFault' in gathered
+        ? [unreadCard(gathered.archiveFault)]
+        : await cardsOf(gathered, patient, order, sees, options, signal)),
+    );
   }
   // Two orders may lead to one study; one card is enough.
   return [...new Map(cards.map((card) => [card.uuid, card])).values()];
+}
+
+/**
+ * Of what gathers and lists studies only the archive can fail with these: what FHIR does not give is a warning there. The clinician is told
+ * by a card, since a status that is not 200 is shown to nobody.
+ */
+async function orArchiveFault<T extends object>(
+  reading: Promise<T>,
+  { log }: AnswerOptions,
+  signal: AbortSignal,
+): Promise<T | { readonly archiveFault: ErrorCode }> {
+  try {
+    return await reading;
+  } catch (error) {
+    const archives = error instanceof WetreadError && (/^(dicomweb|net)-/.test(error.code) || error.code === 'not-found');
+    if (!archives || signal.aborted) throw error;
+    log.warn({ code: error.code }, 'the archive could not be read');
+    return { archiveFault: error.code };
+  }
 }
 
 function encounterOf(request: OrderSignRequest): string | null {
@@ -199,7 +226,8 @@ async function draftCards(
   signal: AbortSignal,
 ): Promise<Card[]> {
   const { store } = options;
-  const whole = await withInstances(evidence, options.lanes.pacs, signal);
+  const whole = await orArchiveFault(withInstances(evidence, options.lanes.pacs, signal), options, signal);
+  if ('archiveFault' in whole) return [unreadCard(whole.archiveFault)];
   const { intendedUse, wording } = options.bundles.byDigest(bundleDigest);
   const key = draftKey({
     patientId: patient.id,

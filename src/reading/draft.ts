@@ -19,6 +19,7 @@ import { sameModality } from '#domain/relevance.ts';
 import type { Statement } from '#domain/statement.ts';
 import { imageKey, type Study } from '#domain/study.ts';
 import type { FhirClient } from '#fhir/client.ts';
+import { thresholdOn } from '#model/threshold.ts';
 import { buildPrompt, type Prompt, partsOf } from '#prompt/prompt.ts';
 import type { PictureCache } from '#work/pictures.ts';
 import { type Reader, task } from './bundles.ts';
@@ -104,7 +105,7 @@ async function ask(reader: Reader, prompt: Prompt, pictures: readonly Picture[],
       scorer: (keep, nullImage) => device.score(promptId, keep, nullImage),
       answer,
       images: prompt.images.map(({ ref }) => ref),
-      threshold: thresholdOf(reader),
+      threshold: thresholdOn(manifest, device.info.provider),
       citeWithoutThreshold: manifest.attribution.citeUncalibrated,
       timeBudgetMs: manifest.attribution.budgetMs,
       now,
@@ -115,16 +116,10 @@ async function ask(reader: Reader, prompt: Prompt, pictures: readonly Picture[],
   }
 }
 
-/** A threshold holds for the device and number type that it was calibrated with. */
-function thresholdOf({ bundle, device }: Reader): number | null {
-  const { threshold } = bundle.manifest.attribution;
-  if (threshold === null) return null;
-  return threshold.device === device.info.provider && threshold.numberType === bundle.manifest.numberType ? threshold.value : null;
-}
-
-/** @throws study-growing when the PACS lists other images than the draft's key names */
+/** @throws study-growing when the PACS lists other images than the draft's key names, dicomweb-missing-instances when it lists only a part */
 async function checkUnchanged(study: Study, modalities: readonly string[], pacs: Dicomweb): Promise<void> {
-  const { study: now } = await pacs.describe(study.uid, 'instances');
+  const { study: now, complete } = await pacs.describe(study.uid, 'instances');
+  if (!complete) throw new WetreadError('dicomweb-missing-instances', 'the PACS lists only a part of the study now');
   const [before, after] = [readInstances(study, modalities), now === null ? [] : readInstances(now, modalities)];
   if (before.join() !== after.join()) {
     throw new WetreadError('study-growing', `the study had ${before.length} images when it was asked for and has ${after.length} now`);

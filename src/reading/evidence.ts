@@ -250,18 +250,22 @@ const mostPriors = 3;
 /**
  * The evidence with the instances of subject and priors, which the draft's key and the plan of images need. Priors beyond the most relevant
  * three keep their place in the list, without instances.
- * @throws dicomweb-missing-instances when the PACS no longer has the subject
+ * @throws dicomweb-missing-instances when the PACS no longer has the subject, or lists only a part of it
  */
 export async function withInstances(evidence: Evidence, pacs: Dicomweb, signal: AbortSignal): Promise<Evidence> {
   const filled = await pacs.describe(evidence.subject.study.uid, 'instances', { signal });
   if (filled.study === null)
     throw new WetreadError('dicomweb-missing-instances', 'the PACS has no longer the study that was to be drafted');
+  if (!filled.complete)
+    throw new WetreadError('dicomweb-missing-instances', 'the PACS lists only a part of the study that was to be drafted');
   const series = (study: Study, described: Study | null): Study => (described === null ? study : { ...study, series: described.series });
   const priors = await Promise.all(
     evidence.priors.map(async (prior, index) => {
       if (index >= mostPriors) return { prior, warnings: [] };
       const described = await pacs.describe(prior.study.uid, 'instances', { signal });
-      return { prior: { ...prior, study: series(prior.study, described.study) }, warnings: described.warnings };
+      // A prior of which only a part is listed is compared with by its report alone.
+      const listed = described.complete ? described.study : null;
+      return { prior: { ...prior, study: series(prior.study, listed) }, warnings: described.warnings };
     }),
   );
   return {

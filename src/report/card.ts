@@ -84,6 +84,7 @@ export type CardTopic =
   | 'draft-preparing'
   | 'draft-failed'
   | 'not-read-in-time'
+  | 'studies-not-read'
   | 'report-quoted'
   | 'modality-unsupported'
   | 'identity-conflict';
@@ -93,6 +94,7 @@ const topicDisplay: Readonly<Record<CardTopic, string>> = {
   'draft-preparing': 'Draft report being prepared',
   'draft-failed': 'No draft report could be made',
   'not-read-in-time': 'Studies not read in time',
+  'studies-not-read': 'Studies could not be read',
   'report-quoted': 'Study already reported',
   'modality-unsupported': 'No model for this modality',
   'identity-conflict': 'Images contradict the patient record',

@@ -1,4 +1,5 @@
-/** Cards that say why there is no draft: the deadline passed before the studies were read, or the draft could not be made. */
+/** Cards that say why there is no draft: the studies were not read in time or not at all, or the draft could not be made. */
+import type { ErrorCode } from '#domain/errors.ts';
 import type { RankedStudy } from '#domain/evidence.ts';
 import { uuidOf } from '#domain/uid.ts';
 import { type Card, type CardReader, linksTo, serialised, sourceOf, summary } from './card.ts';
@@ -13,6 +14,17 @@ export function lateCard(deadlineMs: number): Card {
     detail: 'FHIR server or image archive answered too slowly. Sign or open the order again to try once more.',
     indicator: 'info',
     source: sourceOf('not-read-in-time'),
+  });
+}
+
+/** The image archive failed or lied; nothing was started. Only the code is shown: the archive's words may name a patient. */
+export function unreadCard(code: ErrorCode): Card {
+  return serialised({
+    uuid: uuidOf(`unread/${code}`),
+    summary: summary('The imaging studies could not be read; no draft was started'),
+    detail: `The image archive did not answer as it should (code ${escapeMarkdown(code)}). Sign or open the order again to try once more; if it stays, whoever runs the archive needs the code.`,
+    indicator: 'info',
+    source: sourceOf('studies-not-read'),
   });
 }
 

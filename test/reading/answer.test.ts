@@ -186,12 +186,14 @@ describe('faults', () => {
     }
   });
 
-  test('an unreachable PACS is net-unreachable, and no draft is made', async () => {
+  test('an unreachable PACS is said by a card with net-unreachable, and no draft is made', async () => {
     const lost = await ward.start('no-pacs', {
       dicomweb: { root: `http://127.0.0.1:${await freePort()}/dicomweb`, auth: { kind: 'none' } },
     });
     try {
-      expect(await sign(lost.url, orderSign(patientOf('unread-with-prior')))).toMatchObject({ status: 502, code: 'net-unreachable' });
+      const answer = await sign(lost.url, orderSign(patientOf('unread-with-prior')));
+      expect(answer).toMatchObject({ status: 200, topics: ['studies-not-read'] });
+      expect(answer.cards[0]?.detail).toContain('(code net-unreachable)');
     } finally {
       await lost.stop();
     }

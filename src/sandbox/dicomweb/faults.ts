@@ -5,6 +5,7 @@
  */
 import type { NextFunction, Request, Response } from 'express';
 import type { Archive, Stored } from './archive.ts';
+import type { Level } from './attributes.ts';
 import type { Disguise } from './multipart-writer.ts';
 import { noSwitches, type Switches } from './switches.ts';
 
@@ -140,9 +141,10 @@ function withoutLast(archive: Archive): readonly Stored[] {
   return all.filter((stored) => !last.has(stored));
 }
 
-/** The archive as a request with these faults sees it: for a search, or for a retrieve and a store. */
-export function disturbed(archive: Archive, faults: Switches, purpose: 'search' | 'data'): Archive {
-  const hides = purpose === 'search' ? faults.extra : faults.missing;
+/** The archive as a request with these faults sees it: a search at a level, or a retrieve and a store (`data`). */
+export function disturbed(archive: Archive, faults: Switches, purpose: Level | 'data'): Archive {
+  const unlisted = faults.extra || (faults.shortList && purpose === 'instance');
+  const hides = purpose === 'data' ? faults.missing : unlisted;
   return {
     refused: archive.refused,
     all: () => (hides ? withoutLast(archive) : archive.all()),

@@ -62,7 +62,7 @@ export function dicomwebRouter({ archive: real, base: own, render, isActive, swi
     (request: Request, response: Response): void => {
       const within = { study: param(request, 'study'), series: param(request, 'series') };
       const faults = faultsOf(request);
-      const archive = disturbed(real, faults, 'search');
+      const archive = disturbed(real, faults, level);
       const params = misunderstood(archive, faults, new URL(request.originalUrl, own).searchParams);
       const search = (asked: URLSearchParams) => searchArchive(archive, level, within, asked, baseOf(request));
       const mixed = mispaged(faults, params, (asked) => search(asked).results);

@@ -29,6 +29,7 @@ export const switchesForm = z.strictObject({
   padding: z.int().min(0).max(1_000_000_000).default(0).describe('So many bytes are added to every instance.'),
   missing: z.boolean().default(false).describe('The last instance of a study with several is listed and cannot be had.'),
   extra: z.boolean().default(false).describe('The last instance of a study with several is sent and not listed.'),
+  shortList: z.boolean().default(false).describe('The last instance of a study with several is counted, sent and not listed.'),
   ignoredKeys: z.array(z.string().min(1)).default([]).describe('Search keys that are not applied, by keyword.'),
   caseless: z.boolean().default(false).describe('PatientID is matched without letter case.'),
   otherHost: z.url().nullable().default(null).describe('BulkDataURI, RetrieveURL and Content-Location are on this host.'),

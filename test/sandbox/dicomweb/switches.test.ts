@@ -99,6 +99,7 @@ describe('a fault for ever', () => {
     ['instances over the limit', { padding: 200_000 }, { code: 'dicomweb-missing-instances', got: 0 }],
     ['a missing instance', { missing: true }, { code: 'dicomweb-missing-instances', got: 2 }],
     ['an instance that is not listed', { extra: true }, { code: null, got: 2, warnings: ['dicomweb-extra-instance'] }],
+    ['a list that is shorter than its count', { shortList: true }, { code: 'incomplete', got: 2 }],
     ['a search that ignores the patient', { ignoredKeys: ['PatientID'] }, { ...whole, warnings: ['dicomweb-ignored-key'] }],
     ['a search that ignores the study', { ignoredKeys: ['StudyInstanceUID'] }, { ...whole, warnings: ['dicomweb-ignored-key'] }],
     ['the same page for every offset', { paging: 'repeats' }, { ...whole, warnings: [] }],
