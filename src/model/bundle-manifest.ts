@@ -165,6 +165,8 @@ export const manifestSchema = z.strictObject({
     text: answerRulesSchema.optional(),
     /** Settings that the authors publish and that are not followed here: answers are greedy, so that they can be repeated and attributed. */
     published: publishedGenerationSchema.optional(),
+    /** Beam search (runtime/beam-search.ts) with so many beams; absent = the likeliest token at each step. */
+    beams: z.strictObject({ count, rule: z.literal('length-averaged') }).optional(),
     ...answerForm,
   }),
   experts: z.array(expertSchema).readonly().optional(),

@@ -31,6 +31,7 @@ export interface Surroundings {
 
 export interface Decoder {
   readonly sizes: ModelSizes;
+  /** What stands before the first row of a prompt: nothing, or the model's virtual rows. */
   emptyCache(): Cache;
   /**
    * @param positions rows of this step whose logits are wanted, 0 = the first row of `rows`
@@ -71,6 +72,25 @@ function positionIds(count: number, length: number, axes: AxisPositions | undefi
   ).flat();
 }
 
+/** The learned keys and values that the embedding graph gives; null = the model has none. @throws bundle-invalid when one is missing */
+export async function readVirtualRows(runtime: OrtRuntime, embedding: OrtSession, sizes: ModelSizes): Promise<Cache | null> {
+  if (sizes.virtualRows === undefined) return null;
+  const names = layerNames(sizes.layers);
+  const input = { input_ids: runtime.value(new BigInt64Array(1), [1, 1]) };
+  const out = await embedding.run(
+    input,
+    names.map((name) => `past_key_values.${name}`),
+  );
+  const values: Record<string, OrtValue> = {};
+  for (const name of names) {
+    const value = out[`past_key_values.${name}`];
+    if (value?.dims[2] !== sizes.virtualRows)
+      throw new WetreadError('bundle-invalid', `the embedding graph gives ${value?.dims[2]} virtual rows, ${sizes.virtualRows} expected`);
+    values[name] = value;
+  }
+  return { length: sizes.virtualRows, values };
+}
+
 /**
  * Values of the images that `count` rows from `from` on see, `size` each, and for each row the place of its image among them, 0 = none. Where
  * no row sees any, one blank image stands there: the graph needs one.
@@ -89,7 +109,14 @@ function seen(
   return { media: values, times: wanted.map((time) => used.indexOf(time) + 1) };
 }
 
-export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder: OrtSession, sizes: ModelSizes): Decoder {
+/** @param start the model's virtual rows; null = a prompt begins with nothing before it */
+export function openDecoder(
+  runtime: OrtRuntime,
+  embedding: OrtSession,
+  decoder: OrtSession,
+  sizes: ModelSizes,
+  start: Cache | null = null,
+): Decoder {
   const names = layerNames(sizes.layers);
   const integers = (values: readonly number[], dims: readonly number[]): OrtValue =>
     runtime.value(
@@ -99,6 +126,7 @@ export function openDecoder(runtime: OrtRuntime, embedding: OrtSession, decoder:
   return {
     sizes,
     emptyCache() {
+      if (start !== null) return start;
       const dims = [1, sizes.kvHeads, 0, sizes.headDim];
       return { length: 0, values: Object.fromEntries(names.map((name) => [name, runtime.value(new Float32Array(0), dims)])) };
     },

@@ -11,7 +11,8 @@ import { WetreadError } from '#domain/errors.ts';
 import type { EncodedImage, EncodedPrompt } from '#model/encoded.ts';
 import { type GraphFiles, type ModelSizes, rowsInPrompt } from '#model/onnx/sizes.ts';
 import { mayStand } from './answer-rules.ts';
-import { type Cache, type Decoder, joinRows, openDecoder, type Rows, type Surroundings } from './decoder.ts';
+import { type Beam, searchBeams } from './beam-search.ts';
+import { type Cache, type Decoder, joinRows, openDecoder, type Rows, readVirtualRows, type Surroundings } from './decoder.ts';
 import { bestId, logProbability } from './log-softmax.ts';
 import { readRows, scoreRows } from './one-pass.ts';
 import type { OrtRuntime, OrtSession } from './port.ts';
@@ -51,6 +52,9 @@ export interface GenerateOptions {
   readonly firstIds?: readonly number[] | undefined;
   /** Ids from here on are padding of the head and are never chosen. */
   readonly tokenizerSize: number;
+  /** Continuations that grow side by side (beam-search.ts); absent = one, the likeliest token at each step. */
+  readonly beams?: number | undefined;
+  /** With beams, told when the best one is known. */
   readonly onToken?: (id: number) => void;
 }
 
@@ -67,6 +71,8 @@ export interface Engine {
   prepare(encoded: EncodedPrompt, newTokens: number): Promise<Prepared>;
   /** @throws not-finite when the first logits are not */
   generate(prepared: Prepared, options: GenerateOptions): Promise<Generated>;
+  /** Every continuation of a beam search of options.beams, best first. @throws not-finite */
+  search(prepared: Prepared, options: GenerateOptions): Promise<readonly Beam[]>;
   /** Natural log-probability of each of `tokens` after the prompt in which the asked images with keep[i] = false are nulled in place. */
   score(prepared: Prepared, tokens: readonly number[], keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]>;
   /** Encoder output and decoder rows of one image place. */
@@ -153,10 +159,10 @@ class LoadedEngine implements Engine {
   readonly #runtime: OrtRuntime;
   readonly #sessions: { readonly vision: OrtSession; readonly embedding: OrtSession; readonly decoder: OrtSession };
 
-  constructor(runtime: OrtRuntime, sessions: { vision: OrtSession; embedding: OrtSession; decoder: OrtSession }, sizes: ModelSizes) {
+  constructor(runtime: OrtRuntime, sessions: { vision: OrtSession; embedding: OrtSession; decoder: OrtSession }, decoder: Decoder) {
     this.#runtime = runtime;
     this.#sessions = sessions;
-    this.decoder = openDecoder(runtime, sessions.embedding, sessions.decoder, sizes);
+    this.decoder = decoder;
   }
 
   get sizes(): ModelSizes {
@@ -248,6 +254,7 @@ class LoadedEngine implements Engine {
     const shown = prepared.places.map((): Shown => 'image');
     const { answerRows } = prepared.encoded;
     if (answerRows !== undefined) return await readRows(this.decoder, await this.#whole(prepared, shown), answerRows, options);
+    if (options.beams !== undefined) return await this.#best(prepared, options);
     const limit = Math.min(options.tokenizerSize, vocabSize);
     const stops = new Set(options.stopIds);
     const tokens: number[] = [];
@@ -268,6 +275,22 @@ class LoadedEngine implements Engine {
       last = await this.decoder.embed([id]);
     }
     return { tokens, logProbs, stop: 'length' };
+  }
+
+  async search(prepared: Prepared, options: GenerateOptions): Promise<readonly Beam[]> {
+    const start = await this.#walk(
+      prepared,
+      prepared.places.map(() => 'image'),
+    );
+    return await searchBeams(this.decoder, start, options.beams ?? 1, options);
+  }
+
+  async #best(prepared: Prepared, options: GenerateOptions): Promise<Generated> {
+    const [best] = await this.search(prepared, options);
+    if (best === undefined) throw new WetreadError('internal', 'the beam search found nothing');
+    const { tokens, logProbs, isStopped } = best;
+    for (const id of tokens) options.onToken?.(id);
+    return { tokens, logProbs, stop: isStopped ? 'stop' : repeatedPeriod(tokens) === null ? 'length' : 'repetition' };
   }
 
   async score(prepared: Prepared, tokens: readonly number[], keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
@@ -303,5 +326,6 @@ export async function openEngine(runtime: OrtRuntime, folder: string, graphs: Gr
     embedding: await runtime.load(join(folder, graphs.embedding)),
     decoder: await runtime.load(join(folder, graphs.decoder)),
   };
-  return new LoadedEngine(runtime, sessions, sizes);
+  const start = await readVirtualRows(runtime, sessions.embedding, sizes);
+  return new LoadedEngine(runtime, sessions, openDecoder(runtime, sessions.embedding, sessions.decoder, sizes, start));
 }

@@ -27,3 +27,30 @@ export function bestId(logits: Float32Array, row: number, vocab: number, limit: 
   }
   return best;
 }
+
+/**
+ * The `count` largest logits of row `row` among ids below `limit` that `may` be chosen, largest first, the first of equals first, with their
+ * natural log-probabilities among all `vocab` entries (not finite when a logit of the row is not). Empty where none is a number.
+ */
+export function bestIds(
+  logits: Float32Array,
+  row: number,
+  vocab: number,
+  limit: number,
+  may: (id: number) => boolean,
+  count: number,
+): readonly { readonly id: number; readonly logProb: number }[] {
+  const best: { readonly id: number; readonly value: number }[] = [];
+  for (let id = 0; id < limit; id++) {
+    const value = logits[row * vocab + id] ?? Number.NaN;
+    const least = best.length < count ? Number.NEGATIVE_INFINITY : (best.at(-1)?.value ?? Number.NEGATIVE_INFINITY);
+    if (!(value > least) || !may(id)) continue;
+    const at = best.findIndex((other) => value > other.value);
+    best.splice(at < 0 ? best.length : at, 0, { id, value });
+    if (best.length > count) best.pop();
+  }
+  const [first] = best;
+  if (first === undefined) return [];
+  const rest = logProbability(logits, row, vocab, first.id) - first.value;
+  return best.map(({ id, value }) => ({ id, logProb: value + rest }));
+}

@@ -30,6 +30,11 @@ export const modelSizesSchema = z.strictObject({
   mediaWidth: count.optional(),
   /** Axes of the decoder's input position_ids; absent = a row's position is its index, and there is no such input. */
   positionAxes: count.optional(),
+  /**
+   * Rows of learned keys and values that stand before every prompt (prefix tuning): outputs past_key_values.N.key and .value of the embedding
+   * graph. They are not counted in contextTokens. Absent = none.
+   */
+  virtualRows: count.optional(),
   needs: z.array(z.enum(abilities)),
 });
 
