@@ -6,6 +6,8 @@
  * part in byte-level; in byte fallback one for each byte of the whole run (tokenizer.json), or of what is broken in it (SentencePiece itself).
  */
 import { WetreadError } from '#domain/errors.ts';
+import { type Characters, offsetsOf } from './characters.ts';
+import { mosesText } from './moses.ts';
 
 export interface Decoded {
   readonly text: string;
@@ -15,7 +17,7 @@ export interface Decoded {
 
 /** What of a tokenizer.json's `decoder` matters. */
 export interface DecoderRule {
-  readonly kind: 'byte-level' | 'sentencepiece';
+  readonly kind: 'byte-level' | 'sentencepiece' | 'moses';
   /** Leading spaces of the whole text that are dropped (the dummy prefix). */
   readonly stripStart: number;
   /** tokenizer_config's clean_up_tokenization_spaces: no space before punctuation and contractions. */
@@ -26,20 +28,34 @@ export interface DecoderRule {
 
 export type BrokenBytes = 'run' | 'byte';
 
-/** Characters of the text with the index of their token. */
-interface Characters {
-  readonly text: string[];
-  readonly owner: number[];
-}
+/** What fastBPE puts behind the last token of a word. */
+export const wordEnd = '</w>';
 
 /** Text of tokens; null stands for a token without text (special). */
 export function decodeTokens(tokens: readonly (string | null)[], rule: DecoderRule): Decoded {
-  const characters = rule.kind === 'byte-level' ? byteLevel(tokens) : sentencePiece(tokens, rule.brokenBytes);
+  const characters = charactersOf(tokens, rule);
   for (let i = 0; i < rule.stripStart && characters.text[0] === ' '; i++) {
     characters.text.shift();
     characters.owner.shift();
   }
   return spansOf(rule.cleanUp ? cleanUp(characters) : characters, tokens.length);
+}
+
+function charactersOf(tokens: readonly (string | null)[], rule: DecoderRule): Characters {
+  if (rule.kind === 'byte-level') return byteLevel(tokens);
+  return rule.kind === 'moses' ? mosesText(marked(tokens)) : sentencePiece(tokens, rule.brokenBytes);
+}
+
+/** fastBPE: a token that ends a word is marked, and spaces are in none. */
+function marked(tokens: readonly (string | null)[]): Characters {
+  const out: Characters = { text: [], owner: [] };
+  for (const [index, token] of tokens.entries()) {
+    for (const character of (token ?? '').replaceAll(' ', '').replaceAll(wordEnd, ' ')) {
+      out.text.push(character);
+      out.owner.push(index);
+    }
+  }
+  return out;
 }
 
 function spansOf({ text, owner }: Characters, count: number): Decoded {
@@ -171,20 +187,13 @@ function cleanUp(characters: Characters): Characters {
   return { text, owner };
 }
 
-function offsetsOf(text: readonly string[]): number[] {
-  let position = 0;
-  return text.map((character) => {
-    position += character.length;
-    return position - character.length;
-  });
-}
-
 /** The rule of a tokenizer.json's decoder. @throws tokenizer-unsupported naming a step that is not built */
-export function decoderRule(decoder: unknown, cleanUp: boolean, brokenBytes: BrokenBytes): DecoderRule {
+export function decoderRule(decoder: unknown, cleanUp: boolean, brokenBytes: BrokenBytes, isMoses = false): DecoderRule {
   const steps = stepsOf(decoder);
   const types = steps.map((step) => step.type);
   if (types.length === 1 && types[0] === 'ByteLevel') return { kind: 'byte-level', stripStart: 0, cleanUp, brokenBytes };
   if (types.length === 1 && types[0] === 'Metaspace') return { kind: 'sentencepiece', stripStart: 1, cleanUp, brokenBytes };
+  if (isMoses && types.length === 1 && types[0] === 'BPEDecoder') return { kind: 'moses', stripStart: 0, cleanUp, brokenBytes };
   const unknown = types.find((type) => !['Replace', 'ByteFallback', 'Fuse', 'Strip'].includes(type));
   if (unknown !== undefined || types.length === 0)
     throw new WetreadError('tokenizer-unsupported', `tokenizer.json: the decoder ${unknown ?? 'is missing and'} is not built`);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { readJson } from '../json.ts';
+import { convertFastBpe } from './fast-bpe.ts';
 import { convertSentencePiece } from './sentencepiece.ts';
 
 export interface TokenizerFiles {
@@ -36,6 +37,7 @@ const configSchema = z.looseObject({
   eos_token: tokenName,
   unk_token: tokenName,
   pad_token: tokenName,
+  sep_token: tokenName,
   clean_up_tokenization_spaces: z.boolean().nullish(),
   added_tokens_decoder: z.record(z.string(), addedToken).nullish(),
 });
@@ -56,6 +58,7 @@ export async function readTokenizerFiles(folder: string, loading: 'as-published'
     ...(await addedTokens(folder)),
   ];
   const { bos_token, eos_token, unk_token, pad_token, clean_up_tokenization_spaces } = config;
+  const isFastBpe = source === 'vocab.json' && config.tokenizer_class === fastBpeClass;
   return {
     json: { ...json, added_tokens: mergeAdded(json.added_tokens, added, source === 'tokenizer.model') },
     config: {
@@ -64,10 +67,13 @@ export async function readTokenizerFiles(folder: string, loading: 'as-published'
       unk_token: nameOf(unk_token),
       pad_token: nameOf(pad_token),
       clean_up_tokenization_spaces: clean_up_tokenization_spaces ?? false,
+      ...(isFastBpe ? { words: 'moses' } : {}),
     },
     source,
   };
 }
+
+const fastBpeClass = 'BioGptTokenizer';
 
 /** The same files where the authors decode by SentencePiece itself, which writes broken bytes one by one. */
 export function decodedBySentencePiece(files: TokenizerFiles): TokenizerFiles {
@@ -88,10 +94,14 @@ async function readBase(folder: string, config: Config, slow: boolean): Promise<
   }
   if (existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
     const vocab = await readJson(at('vocab.json'), z.record(z.string(), z.int()), 'tokenizer-unsupported');
-    return {
-      json: byteLevelBpe(vocab, mergeLines(await readFile(at('merges.txt'), 'utf8')), config.tokenizer_class ?? null),
-      source: 'vocab.json',
-    };
+    const merges = await readFile(at('merges.txt'), 'utf8');
+    const { bos_token: bos, eos_token: eos, unk_token: unk, pad_token: pad, sep_token: sep } = config;
+    if (config.tokenizer_class === fastBpeClass) {
+      const names = { bos: nameOf(bos), eos: nameOf(eos), unk: nameOf(unk), pad: nameOf(pad), sep: nameOf(sep) };
+      return { json: convertFastBpe(vocab, merges, names), source: 'vocab.json' };
+    }
+    const json = byteLevelBpe(vocab, mergeLines(merges), config.tokenizer_class ?? null);
+    return { json: { ...json, added_tokens: specialTokens(vocab, [bos, eos, unk, pad, sep].map(nameOf)) }, source: 'vocab.json' };
   }
   if (existsSync(at('tokenizer.model'))) {
     const bytes = await readFile(at('tokenizer.model'));
@@ -106,6 +116,12 @@ async function readBase(folder: string, config: Config, slow: boolean): Promise<
     'tokenizer-unsupported',
     `${folder}: found neither tokenizer.json, vocab.json with merges.txt, nor tokenizer.model`,
   );
+}
+
+/** Tokens that the config names are no text to be split, wherever the vocabulary has them. Without a name it is GPT-2's. */
+function specialTokens(vocab: Readonly<Record<string, number>>, names: readonly (string | null)[]): Added[] {
+  const contents = new Set(names.map((name) => name ?? '<|endoftext|>').filter((content) => Object.hasOwn(vocab, content)));
+  return [...contents].map((content) => ({ ...addedToken.parse({ content, special: true }), id: vocab[content] ?? 0 }));
 }
 
 /** merges.txt: a version line, then two tokens a line. */

@@ -7,6 +7,7 @@ import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { type Decoded, decoderRule, decodeTokens } from './decode.ts';
+import { mosesWords } from './moses.ts';
 
 export interface Tokenizer {
   /** Highest id + 1: ids at and above it are padding rows of the head and are never sampled. */
@@ -15,8 +16,11 @@ export interface Tokenizer {
   readonly special: readonly string[];
   /** Ids of a text. `special` true adds what the tokenizer puts around a text (BOS). */
   encode(text: string, special: boolean): number[];
-  /** Text and spans; special tokens have empty spans. @throws tokenizer-unsupported for an id that has no token */
-  decode(ids: readonly number[]): Decoded;
+  /**
+   * Text and spans. Special tokens have empty spans, unless they are to be shown.
+   * @throws tokenizer-unsupported for an id that has no token
+   */
+  decode(ids: readonly number[], specialTokens?: 'hidden' | 'shown'): Decoded;
   idOf(token: string): number | null;
 }
 
@@ -29,6 +33,8 @@ const configSchema = z.looseObject({
   clean_up_tokenization_spaces: z.boolean().nullish(),
   /** Ours, not Hugging Face's: `byte` where the authors decode by SentencePiece itself. */
   broken_bytes: z.enum(['run', 'byte']).default('run'),
+  /** Ours too: what splits a text before tokenizer.json sees it, which has no steps for it. */
+  words: z.enum(['moses']).optional(),
 });
 
 /** Opens a tokenizer from parsed tokenizer.json and tokenizer_config.json. @throws tokenizer-unsupported */
@@ -37,8 +43,8 @@ export function openTokenizer(json: unknown, config: unknown): Tokenizer {
   if (!parsed.success) throw new WetreadError('tokenizer-unsupported', `tokenizer.json: ${z.prettifyError(parsed.error)}`);
   const settings = configSchema.safeParse(config);
   if (!settings.success) throw new WetreadError('tokenizer-unsupported', `tokenizer_config.json: ${z.prettifyError(settings.error)}`);
-  const { clean_up_tokenization_spaces: cleansUp, broken_bytes: brokenBytes } = settings.data;
-  const rule = decoderRule(parsed.data.decoder, cleansUp === true, brokenBytes);
+  const { clean_up_tokenization_spaces: cleansUp, broken_bytes: brokenBytes, words } = settings.data;
+  const rule = decoderRule(parsed.data.decoder, cleansUp === true, brokenBytes, words === 'moses');
   const library = openLibrary(parsed.data, settings.data);
   const special = new Set(parsed.data.added_tokens.filter((token) => token.special).map((token) => token.content));
   let size = 0;
@@ -46,14 +52,18 @@ export function openTokenizer(json: unknown, config: unknown): Tokenizer {
   return {
     size,
     special: [...special],
-    encode: (text, withSpecial) => (text === '' && !withSpecial ? [] : library.encode(text, { add_special_tokens: withSpecial }).ids),
-    decode: (ids) =>
+    encode(text, withSpecial) {
+      if (text === '' && !withSpecial) return [];
+      const split = words === 'moses' ? mosesWords(text).join(' ') : text;
+      return library.encode(split, { add_special_tokens: withSpecial }).ids;
+    },
+    decode: (ids, specialTokens = 'hidden') =>
       decodeTokens(
         ids.map((id) => {
           const token = library.id_to_token(id);
           if (token === undefined)
             throw new WetreadError('tokenizer-unsupported', `the token id ${id} has no text, the tokenizer has ${size} ids`);
-          return special.has(token) ? null : token;
+          return special.has(token) && specialTokens === 'hidden' ? null : token;
         }),
         rule,
       ),
