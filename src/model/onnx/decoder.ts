@@ -96,7 +96,12 @@ function shared(graph: Graph, a: DecoderArchitecture): void {
   graph.op('Shape', ['attention_mask'], 'mask_shape');
   graph.op('Gather', ['mask_shape', 'index1'], 'total_i64', { axis: { int: 0 } });
   graph.op('Cast', ['total_i64'], 'total_sequence_length', { to: { int: INT32 } });
-  const rows = positionRows(graph, a, width / 2);
+  rotaryCaches(graph, a, positionRows(graph, a, width / 2));
+}
+
+/** cos_cache and sin_cache; with `rows`, the rows of the whole tables that these are in this call. */
+function rotaryCaches(graph: Graph, a: DecoderArchitecture, rows: string | null): void {
+  const width = cacheHeadDim(a);
   for (const part of ['cos', 'sin'] as const) {
     const table = graph.weight(rows === null ? `${part}_cache` : `${part}_table`, [a.maxPositions, width / 2], {
       kind: 'computed',
@@ -119,8 +124,25 @@ function positionRows(graph: Graph, a: DecoderArchitecture, frequencies: number)
   return graph.op('Transpose', ['position_columns'], 'position_rows', { perm: { ints: [1, 0] } });
 }
 
-/** Attention of one layer; x is normed. Declares the layer's past and present. */
-function attention(graph: Graph, a: DecoderArchitecture, layer: number, x: string): string {
+/** The kernel's inputs after queries, keys and values, and its outputs after the context. */
+interface Kernel {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/** Declares a layer's past and present. */
+function cached(graph: Graph, a: DecoderArchitecture, layer: number): Kernel {
+  const past = ['key', 'value'].map((part) =>
+    graph.input(`past_key_values.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'past_sequence_length', cacheHeadDim(a)]),
+  );
+  return {
+    inputs: [...past, 'seqlens_k', 'total_sequence_length', 'cos_cache', 'sin_cache'],
+    outputs: [`present.${layer}.key`, `present.${layer}.value`],
+  };
+}
+
+/** Attention of one layer; x is normed. */
+function attention(graph: Graph, a: DecoderArchitecture, layer: number, x: string, kernel: Kernel): string {
   const at = `layers.${layer}.attention`;
   const from = `decoder.layers.${layer}.self_attn`;
   const queryWidth = a.heads * a.headDim;
@@ -131,26 +153,15 @@ function attention(graph: Graph, a: DecoderArchitecture, layer: number, x: strin
     [`${from}.v_proj`, keyWidth],
   ] as const;
   const packed = linear(graph, x, `${at}.qkv`, { into: a.hiddenSize, parts, bias: a.bias.qkv, heads: padding(a, 'out') });
-  const past = ['key', 'value'].map((part) =>
-    graph.input(`past_key_values.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'past_sequence_length', cacheHeadDim(a)]),
-  );
   const window = a.windows[layer] ?? null;
-  graph.contrib(
-    'GroupQueryAttention',
-    [packed, '', '', ...past, 'seqlens_k', 'total_sequence_length', 'cos_cache', 'sin_cache'],
-    [`${at}.context`, `present.${layer}.key`, `present.${layer}.value`],
-    {
-      num_heads: { int: a.heads },
-      kv_num_heads: { int: a.kvHeads },
-      // Of the model's own head size, not of the widened one.
-      scale: { float: 1 / Math.sqrt(a.headDim) },
-      do_rotary: { int: 1 },
-      ...(window === null ? {} : { local_window_size: { int: window } }),
-    },
-  );
-  for (const part of ['key', 'value']) {
-    graph.output(`present.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'total_sequence_length', cacheHeadDim(a)]);
-  }
+  graph.contrib('GroupQueryAttention', [packed, '', '', ...kernel.inputs], [`${at}.context`, ...kernel.outputs], {
+    num_heads: { int: a.heads },
+    kv_num_heads: { int: a.kvHeads },
+    // Of the model's own head size, not of the widened one.
+    scale: { float: 1 / Math.sqrt(a.headDim) },
+    do_rotary: { int: 1 },
+    ...(window === null ? {} : { local_window_size: { int: window } }),
+  });
   return linear(graph, `${at}.context`, `${at}.out`, {
     into: queryWidth,
     parts: [[`${from}.o_proj`, a.hiddenSize]],
@@ -206,6 +217,43 @@ function head(graph: Graph, a: DecoderArchitecture, input: string): void {
   graph.output('logits', 'f32', ['batch_size', 'logit_count', a.vocabSize]);
 }
 
+/** All layers and the last norm over `rows` [batch, sequence, hidden]. */
+function layers(graph: Graph, a: DecoderArchitecture, rows: string, kernel: (layer: number) => Kernel): string {
+  let residual = rows;
+  let input = normed(graph, a, residual, 'layers.0.input_layernorm');
+  for (const layer of a.windows.keys()) {
+    const attended = attention(graph, a, layer, input, kernel(layer));
+    [input, residual] = addNormed(graph, a, attended, residual, `layers.${layer}.post_attention_layernorm`);
+    const fed = feedForward(graph, a, layer, input);
+    const next = layer + 1 < a.windows.length ? `layers.${layer + 1}.input_layernorm` : 'norm';
+    [input, residual] = addNormed(graph, a, fed, residual, next);
+  }
+  return input;
+}
+
+/** Far below any score: a hidden key's weight is exactly zero. */
+const HIDDEN = -1e30;
+
+/**
+ * The decoder as an encoder of one text: all layers and the last norm, without a cache or a head. `hidden` f32 [sequence] is 1 at the rows
+ * that no row sees (padding), else 0. Causal like the decoder: a row sees itself and what stands before it.
+ * @returns [1, sequence, hidden]
+ */
+export function textRows(graph: Graph, a: DecoderArchitecture, rows: string, hidden: string): string {
+  graph.op('Shape', [hidden], 'text.length');
+  graph.op('Sub', ['text.length', graph.integers('text.one', [1])], 'text.last');
+  graph.op('Cast', ['text.last'], 'seqlens_k', { to: { int: INT32 } });
+  graph.op('Squeeze', ['text.length'], 'text.total');
+  graph.op('Cast', ['text.total'], 'total_sequence_length', { to: { int: INT32 } });
+  const low = graph.weight('text.low', [1], { kind: 'computed', values: () => Float32Array.of(HIDDEN) });
+  graph.op('Mul', [hidden, low], 'text.bias.row');
+  graph.op('Concat', [graph.integers('text.ones', [1, 1]), 'text.length', 'text.length'], 'text.square', { axis: { int: 0 } });
+  graph.op('Expand', ['text.bias.row', 'text.square'], 'text.bias');
+  rotaryCaches(graph, a, null);
+  const inputs = ['', '', 'seqlens_k', 'total_sequence_length', 'cos_cache', 'sin_cache', '', 'text.bias'];
+  return layers(graph, a, rows, () => ({ inputs, outputs: [] }));
+}
+
 /**
  * inputs_embeds [batch, sequence, hidden], attention_mask i64 [batch, past + sequence], past_key_values.N.key/.value
  * [batch, kvHeads, past, headDim], logit_positions i64 [count] (rows of this call's sequence), with positionSections also position_ids i64
@@ -217,14 +265,11 @@ export function decoderGraph(a: DecoderArchitecture): Graph {
   graph.input('inputs_embeds', 'f32', ['batch_size', 'sequence_length', a.hiddenSize]);
   graph.input('attention_mask', 'i64', ['batch_size', 'total_sequence_length']);
   shared(graph, a);
-  let residual = 'inputs_embeds';
-  let input = normed(graph, a, residual, 'layers.0.input_layernorm');
+  const input = layers(graph, a, 'inputs_embeds', (layer) => cached(graph, a, layer));
   for (const layer of a.windows.keys()) {
-    const attended = attention(graph, a, layer, input);
-    [input, residual] = addNormed(graph, a, attended, residual, `layers.${layer}.post_attention_layernorm`);
-    const fed = feedForward(graph, a, layer, input);
-    const next = layer + 1 < a.windows.length ? `layers.${layer + 1}.input_layernorm` : 'norm';
-    [input, residual] = addNormed(graph, a, fed, residual, next);
+    for (const part of ['key', 'value']) {
+      graph.output(`present.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'total_sequence_length', cacheHeadDim(a)]);
+    }
   }
   head(graph, a, input);
   return graph;
