@@ -25,6 +25,15 @@ export function checkVocabulary(tokenizer: Tokenizer, vocabSize: number): void {
   );
 }
 
+/** The ids that the authors set after loading must be the tokens that they mean. @throws tokenizer-unsupported with both ids */
+export function checkIds(tokenizer: Tokenizer, ids: Readonly<Record<string, number>>): void {
+  for (const [token, id] of Object.entries(ids)) {
+    const found = tokenizer.idOf(token);
+    if (found !== id)
+      throw new WetreadError('tokenizer-unsupported', `the tokenizer gives ${token} the id ${found}, the model was trained with ${id}`);
+  }
+}
+
 /**
  * preprocessor_config.json of the first folder that has one, or the section of the first folder's processor_config.json that newer
  * versions write.

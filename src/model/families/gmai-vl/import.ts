@@ -7,9 +7,9 @@ import type { Manifest } from '../../bundle-manifest.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
-import { type Progress, writeGraphs } from '../../onnx/files.ts';
+import { type Writing, writeGraphs } from '../../onnx/files.ts';
 import { readProcessor } from '../../preprocess/processor.ts';
-import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/files.ts';
+import { decodedBySentencePiece, readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { generationNotes } from '../generation.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
@@ -31,13 +31,13 @@ const topSchema = z.looseObject({
 const trainedRows = 2048;
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
-export async function importGmaiVl(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+export async function importGmaiVl(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport> {
   const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
   const architecture = readArchitecture(top);
   const source = await openCheckpoint(from);
   try {
     checkGmaiVlTensors(architecture, source);
-    const files = await tokenizerFiles(from);
+    const files = decodedBySentencePiece(await readTokenizerFiles(from));
     const tokenizer = openTokenizer(files.json, files.config);
     checkVocabulary(tokenizer, architecture.decoder.vocabSize);
     const template = templateNamed(options.metadata.template ?? 'internlm2');
@@ -71,19 +71,13 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
       ...generationNotes(demoGeneration),
       ...warnings(top, limits, sizes.visualTokens),
     ];
-    await writeGraphs(to, graphFiles.data, imageDecoderGraphs(architecture), reader(architecture, source), progress);
+    await writeGraphs(to, graphFiles.data, imageDecoderGraphs(architecture), reader(architecture, source), writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes };
   } finally {
     await source.close();
   }
-}
-
-/** The authors' tokenizer class runs SentencePiece itself, which decodes broken bytes one by one. */
-async function tokenizerFiles(from: string): Promise<TokenizerFiles> {
-  const files = await readTokenizerFiles(from);
-  return files.source === 'tokenizer.model' ? { ...files, config: { ...files.config, broken_bytes: 'byte' } } : files;
 }
 
 function idOf(tokenizer: Tokenizer, token: string): number {

@@ -12,11 +12,11 @@ import { openCheckpoint } from '../../checkpoint/open.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
-import { type Progress, writeGraphs } from '../../onnx/files.ts';
+import { type Writing, writeGraphs } from '../../onnx/files.ts';
 import type { Processor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
-import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { checkVocabulary } from '../hf-files.ts';
+import { openTokenizer } from '../../tokenizer/tokenizer.ts';
+import { checkIds, checkVocabulary } from '../hf-files.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import {
   imageMarks,
@@ -40,7 +40,7 @@ const testImages = 8;
 const testTokens = 200;
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
-export async function importRadfm(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+export async function importRadfm(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport> {
   const config = await readJson(join(from, languageFolder, 'config.json'), configSchema, 'architecture-unsupported');
   const source = await openWeights(from);
   try {
@@ -49,7 +49,7 @@ export async function importRadfm(from: string, to: string, options: FamilyOptio
     const files = await readTokenizerFiles(join(from, languageFolder));
     const tokenizer = openTokenizer(files.json, files.config);
     checkVocabulary(tokenizer, architecture.decoder.vocabSize);
-    checkMarks(tokenizer);
+    checkIds(tokenizer, { '<s>': bosId, '</s>': eosId });
     checkTemplate(options.metadata.template);
     const limits = limitsOf(options.metadata.limits ?? {}, architecture);
     const manifest = {
@@ -68,7 +68,7 @@ export async function importRadfm(from: string, to: string, options: FamilyOptio
       graphs: radfmGraphFiles,
       sizes: { ...radfmSizes(architecture), contextTokens: limits.contextTokens },
     };
-    await writeGraphs(to, radfmGraphFiles.data, radfmGraphs(architecture), reader(source), progress);
+    await writeGraphs(to, radfmGraphFiles.data, radfmGraphs(architecture), reader(source), writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes: notesOf(manifest, files.source) };
@@ -86,18 +86,6 @@ async function openWeights(from: string): Promise<TensorSource> {
     });
   }
   return await openCheckpoint(from);
-}
-
-/** The ids that the authors set after loading must be the tokens that they mean. */
-function checkMarks(tokenizer: Tokenizer): void {
-  for (const [token, id] of [
-    ['<s>', bosId],
-    ['</s>', eosId],
-  ] as const) {
-    const found = tokenizer.idOf(token);
-    if (found !== id)
-      throw new WetreadError('tokenizer-unsupported', `the tokenizer gives ${token} the id ${found}, the model was trained with ${id}`);
-  }
 }
 
 function checkTemplate(name: string | undefined): void {
