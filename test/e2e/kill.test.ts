@@ -1,25 +1,21 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeRandomBundle } from '#model/random.ts';
-import { hospitalBundle, makeHospital } from '#phantom/hospital.ts';
 import { patientIssuer, patientSystem } from '#phantom/person.ts';
-import { startSandbox } from '#sandbox/sandbox.ts';
 import { releaseLeases } from '#work/outbox.ts';
 import { openStore, type StoreLocation } from '#work/store.ts';
 import { startPostgreSql } from '../postgresql/postgresql.ts';
 import { available } from '../setup/require.ts';
+import { type Delivered, deliveredOf, startHospital } from './hospital.ts';
 import { type Point, startGate } from './pacs/gate.ts';
 import type { StartedProcess } from './pacs/process.ts';
 import { signOnce, startService, writeSite } from './pacs/service.ts';
-import { draftReports, searchAll } from './pacs/written.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wetread-kill-'));
 const bundle = join(folder, 'bundle');
-const now = new Date();
-const hospital = makeHospital({ seed: 'kill', now, size: 96 });
 const databaseEnv = 'WETREAD_E2E_DATABASE';
 
 beforeAll(() => makeRandomBundle({ dir: bundle, seed: 8, modalities: ['DX'], maxImages: 2, citeUncalibrated: true }));
@@ -45,45 +41,6 @@ function points(): Set<Point> {
   ]);
 }
 
-interface Hospital {
-  readonly fhir: string;
-  readonly dicomweb: string;
-  readonly patient: string;
-  readonly order: { readonly resourceType: string };
-  close(): Promise<void>;
-}
-
-/** FHIR server and PACS of two phantom patients; one has an unread film and a prior. */
-async function startHospital(data: string): Promise<Hospital> {
-  const patients = hospital.patients.filter((one) => one.case === 'unread-with-prior').slice(0, 2);
-  for (const { path, bytes } of patients.flatMap(({ files }) => files)) {
-    mkdirSync(dirname(join(data, 'films', path)), { recursive: true });
-    writeFileSync(join(data, 'films', path), bytes);
-  }
-  const records = join(data, 'patients.json');
-  writeFileSync(records, JSON.stringify(hospitalBundle({ ...hospital, patients })));
-  const sandbox = await startSandbox({
-    dataDir: join(data, 'sandbox'),
-    ports: { fhir: 0, dicomweb: 0, authorization: 0 },
-    dicomFolders: [join(data, 'films')],
-    fhirBundles: [records],
-    now: () => new Date(),
-  });
-  const [patient] = patients;
-  const order = patient?.resources.find((one) => one.resourceType === 'ServiceRequest' && one.status === 'active');
-  if (patient === undefined || order === undefined) throw new Error('the phantom hospital has no unread study with an order');
-  return { fhir: sandbox.fhir, dicomweb: sandbox.dicomweb, patient: patient.person.id, order, close: () => sandbox.close() };
-}
-
-/** What there is of the draft outside the service. */
-async function delivered({ fhir, dicomweb, patient }: Hospital) {
-  const reports = await draftReports(fhir, patient);
-  const provenance = await Promise.all(reports.map(({ id }) => searchAll(fhir, `Provenance?target=DiagnosticReport/${id}`)));
-  const response = await fetch(`${dicomweb}/instances?Modality=SR`, { headers: { accept: 'application/dicom+json' } });
-  const srs: unknown = response.status === 204 ? [] : await response.json();
-  return { reports: reports.length, provenance: provenance.flat().length, srs: Array.isArray(srs) ? srs.length : -1 };
-}
-
 /** Starts the service again and again until every point was reached and everything is delivered. @returns the kills, in order */
 async function killAtEveryPoint(
   name: string,
@@ -91,7 +48,10 @@ async function killAtEveryPoint(
   env: Record<string, string>,
   afterKill: () => Promise<void>,
 ) {
-  const at = await startHospital(join(folder, name));
+  const at = await startHospital(join(folder, name), ['kill']);
+  const [order] = at.orders;
+  if (order === undefined) throw new Error('the phantom hospital has no order');
+  const there = () => deliveredOf(at, order);
   const pending = points();
   const kills: string[] = [];
   let starting: Promise<StartedProcess> | null = null;
@@ -110,14 +70,14 @@ async function killAtEveryPoint(
       killed = Promise.withResolvers<'killed'>();
       starting = startService('src/main.ts', path, env);
       const { said } = await starting;
-      if (start === 0) await signOnce(said, at);
-      const finished = pending.size === 0 ? everythingDelivered(at) : new Promise<never>(() => undefined);
+      if (start === 0) await signOnce(said, order);
+      const finished = pending.size === 0 ? everythingDelivered(there) : new Promise<never>(() => undefined);
       if ((await Promise.race([killed.promise, finished])) !== 'killed') break;
       await afterKill();
     }
     // Time for a second copy to appear, if one were made.
     await wait(1500);
-    return { kills, ...(await delivered(at)) };
+    return { kills, ...(await there()) };
   } finally {
     await (await starting)?.stop();
     await Promise.all(gates.map((gate) => gate.close()));
@@ -125,9 +85,9 @@ async function killAtEveryPoint(
   }
 }
 
-async function everythingDelivered(at: Hospital): Promise<'delivered'> {
+async function everythingDelivered(there: () => Promise<Delivered>): Promise<'delivered'> {
   for (;;) {
-    const { reports, provenance, srs } = await delivered(at);
+    const { reports, provenance, srs } = await there();
     if (reports > 0 && provenance > 0 && srs > 0) return 'delivered';
     await wait(250);
   }

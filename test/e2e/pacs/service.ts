@@ -41,9 +41,10 @@ export function startService(
   program: 'bin/wetread' | 'src/main.ts',
   site: string,
   env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
 ): Promise<StartedProcess> {
   return startProcess({
-    args: [program, 'serve', '--site', site],
+    args: [program, 'serve', '--site', site, ...more],
     env: { WETREAD_E2E_SNAPSHOT_KEY: snapshotKey, ...env },
     ready: /serving test site \S+ on (http:\/\/\S+)/,
   });
@@ -98,7 +99,7 @@ function verdictOf(cards: readonly ShownCard[], prepared: boolean): Settled | 'a
   const of = (topic: string) => cards.find(({ source }) => source.topic.code === topic);
   const ready = of('draft-ready');
   if (ready !== undefined) return { kind: 'ready', card: ready, seconds: 0 };
-  const failed = of('draft-failed');
+  const failed = of('draft-failed') ?? of('studies-not-read');
   if (failed !== undefined)
     return { kind: 'refused', code: /\(code ([^)\s]+)\)/.exec(failed.detail.replaceAll('\\', ''))?.[1] ?? 'draft-failed' };
   if (of('draft-preparing') !== undefined || of('not-read-in-time') !== undefined || prepared) return 'again';
