@@ -65,9 +65,12 @@ function readEncoder(source: TensorSource, outSize: number): VolumeEncoder {
     tables: { row: [rows, rowWidth], col: [columns, columnWidth], dep: [slices, sliceWidth] },
     layers: countNumbered(source.names, `${embedding}${vision}transformer.layers.`),
     feedForward: at(`${vision}transformer.layers.0.1.fn.net.0.weight`, 2, 0),
-    latents: at('perceiver.latents', 2, 0),
-    perceiverLayers: countNumbered(source.names, `${embedding}perceiver.layers.`),
-    perceiverFeedForward: at('perceiver.layers.0.1.1.weight', 2, 0),
+    perceiver: {
+      width,
+      latents: at('perceiver.latents', 2, 0),
+      layers: countNumbered(source.names, `${embedding}perceiver.layers.`),
+      feedForward: at('perceiver.layers.0.1.1.weight', 2, 0),
+    },
     outSize,
   };
 }
@@ -110,7 +113,7 @@ export function radfmSizes(a: RadfmArchitecture): ModelSizes {
     vocabSize: decoder.vocabSize,
     embeddingRows: decoder.vocabSize + imageMarks,
     contextTokens: decoder.maxPositions,
-    visualTokens: a.encoder.latents,
+    visualTokens: a.encoder.perceiver.latents,
     needs: ['attention'],
   };
 }

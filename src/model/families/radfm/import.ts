@@ -116,7 +116,7 @@ function processorOf(given: number | null, { encoder }: RadfmArchitecture): Proc
 
 function limitsOf(given: NonNullable<Metadata['limits']>, a: RadfmArchitecture): Manifest['limits'] {
   const context = a.decoder.maxPositions;
-  const fitting = Math.max(1, Math.floor((context - 1) / (a.encoder.latents + imageMarks)));
+  const fitting = Math.max(1, Math.floor((context - 1) / (a.encoder.perceiver.latents + imageMarks)));
   return {
     maxImages: given.maxImages ?? Math.min(testImages, fitting),
     contextTokens: Math.min(given.contextTokens ?? context, context),

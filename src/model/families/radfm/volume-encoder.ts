@@ -5,7 +5,9 @@
  * are the last row of each stride of the tables: (i + 1) * floor(rows / patches) - 1.
  * Source: chaoyi-wu/RadFM, Quick_demo/Model/RadFM/{vit_3d,position_encoding,helpers}.py.
  */
-import { Graph, type TensorNeed } from '../../onnx/graph.ts';
+import { Graph } from '../../onnx/graph.ts';
+import { linear, stored } from '../../onnx/layers.ts';
+import { type Perceiver, perceive } from '../../onnx/perceiver.ts';
 
 /** Constants of the authors' constructor that no shape shows. */
 const heads = 8;
@@ -24,10 +26,7 @@ export interface VolumeEncoder {
   readonly tables: Readonly<Record<Axis, readonly [number, number]>>;
   readonly layers: number;
   readonly feedForward: number;
-  /** Decoder rows per image. */
-  readonly latents: number;
-  readonly perceiverLayers: number;
-  readonly perceiverFeedForward: number;
+  readonly perceiver: Perceiver;
   readonly outSize: number;
 }
 
@@ -36,26 +35,6 @@ type Axis = (typeof axes)[number];
 
 function patchVector(a: VolumeEncoder): number {
   return a.patchSize ** 2 * framePatch * channels;
-}
-
-function stored(graph: Graph, name: string, need: TensorNeed, dims = need.shape): string {
-  return graph.weight(name, dims, { kind: 'stored', tensors: [need] });
-}
-
-interface Linear {
-  /** Our name of the tensor without .weight. */
-  readonly from: string;
-  readonly into: number;
-  readonly out: number;
-  readonly bias: boolean;
-}
-
-function linear(graph: Graph, x: string, name: string, { from, into, out, bias }: Linear): string {
-  const recipe = { kind: 'transposed', tensors: [{ name: `${from}.weight`, shape: [out, into] }] } as const;
-  const matrix = graph.weight(`${name}.weight`, [into, out], recipe);
-  if (!bias) return graph.op('MatMul', [x, matrix], name);
-  const offset = stored(graph, `${name}.bias`, { name: `${from}.bias`, shape: [out] });
-  return graph.op('Add', [graph.op('MatMul', [x, matrix], `${name}.product`), offset], name);
 }
 
 /**
@@ -151,36 +130,15 @@ function block(graph: Graph, a: VolumeEncoder, layer: number, x: string): string
   const from = `vision.transformer.layers.${layer}`;
   const { width } = a;
   const normed = layerNorm(graph, x, `${at}.norm1`, `${from}.0.norm`, width);
-  const packed = { from: `${from}.0.fn.to_qkv`, into: width, out: 3 * attentionWidth, bias: false };
-  const [query = '', key = '', value = ''] = split(graph, linear(graph, normed, `${at}.qkv`, packed), 3);
+  const packed = { into: width, out: 3 * attentionWidth, bias: false };
+  const [query = '', key = '', value = ''] = split(graph, linear(graph, normed, `${at}.qkv`, `${from}.0.fn.to_qkv`, packed), 3);
   const context = attention(graph, `${at}.context`, query, key, value);
-  const out = linear(graph, context, `${at}.out`, { from: `${from}.0.fn.to_out.0`, into: attentionWidth, out: width, bias: true });
+  const out = linear(graph, context, `${at}.out`, `${from}.0.fn.to_out.0`, { into: attentionWidth, out: width });
   const middle = graph.op('Add', [out, x], `${at}.middle`);
   const normed2 = layerNorm(graph, middle, `${at}.norm2`, `${from}.1.norm`, width);
-  const up = linear(graph, normed2, `${at}.up`, { from: `${from}.1.fn.net.0`, into: width, out: a.feedForward, bias: true });
+  const up = linear(graph, normed2, `${at}.up`, `${from}.1.fn.net.0`, { into: width, out: a.feedForward });
   const active = graph.op('Gelu', [up], `${at}.active`, { approximate: { text: 'none' } });
-  const down = linear(graph, active, `${at}.down`, { from: `${from}.1.fn.net.3`, into: a.feedForward, out: width, bias: true });
-  return graph.op('Add', [down, middle], `${at}.sum`);
-}
-
-/** Latents look at the image's tokens and at themselves. */
-function resample(graph: Graph, a: VolumeEncoder, layer: number, media: string, latents: string): string {
-  const at = `perceiver.${layer}`;
-  const from = `perceiver.layers.${layer}`;
-  const { width } = a;
-  const seen = layerNorm(graph, media, `${at}.media`, `${from}.0.norm_media`, width);
-  const own = layerNorm(graph, latents, `${at}.latents`, `${from}.0.norm_latents`, width);
-  const query = linear(graph, own, `${at}.query`, { from: `${from}.0.to_q`, into: width, out: attentionWidth, bias: false });
-  const both = graph.op('Concat', [seen, own], `${at}.both`, { axis: { int: 1 } });
-  const packed = linear(graph, both, `${at}.kv`, { from: `${from}.0.to_kv`, into: width, out: 2 * attentionWidth, bias: false });
-  const [key = '', value = ''] = split(graph, packed, 2);
-  const context = attention(graph, `${at}.context`, query, key, value);
-  const out = linear(graph, context, `${at}.out`, { from: `${from}.0.to_out`, into: attentionWidth, out: width, bias: false });
-  const middle = graph.op('Add', [out, latents], `${at}.middle`);
-  const normed = layerNorm(graph, middle, `${at}.norm`, `${from}.1.0`, width);
-  const up = linear(graph, normed, `${at}.up`, { from: `${from}.1.1`, into: width, out: a.perceiverFeedForward, bias: false });
-  const active = graph.op('Gelu', [up], `${at}.active`, { approximate: { text: 'none' } });
-  const down = linear(graph, active, `${at}.down`, { from: `${from}.1.3`, into: a.perceiverFeedForward, out: width, bias: false });
+  const down = linear(graph, active, `${at}.down`, `${from}.1.fn.net.3`, { into: a.feedForward, out: width });
   return graph.op('Add', [down, middle], `${at}.sum`);
 }
 
@@ -198,13 +156,9 @@ export function volumeGraph(a: VolumeEncoder): Graph {
   for (let layer = 0; layer < a.layers; layer++) x = block(graph, a, layer, x);
   graph.op('Identity', [x], 'vision');
   graph.output('vision', 'f32', ['images', 'patches', a.width]);
-  stored(graph, 'latents', { name: 'perceiver.latents', shape: [a.latents, a.width] }, [1, a.latents, a.width]);
-  graph.op('Shape', ['pixel_values'], 'images.count', { end: { int: 1 } });
-  graph.op('Concat', ['images.count', graph.integers('latents.rest', [a.latents, a.width])], 'latents.shape', { axis: { int: 0 } });
-  let latents = graph.op('Expand', ['latents', 'latents.shape'], 'latents.each');
-  for (let layer = 0; layer < a.perceiverLayers; layer++) latents = resample(graph, a, layer, 'vision', latents);
-  const normed = layerNorm(graph, latents, 'perceiver.normed', 'perceiver.norm', a.width);
-  linear(graph, normed, 'features', { from: 'fc', into: a.width, out: a.outSize, bias: true });
-  graph.output('features', 'f32', ['images', a.latents, a.outSize]);
+  const norm = (within: Graph, rows: string, name: string, from: string) => layerNorm(within, rows, name, from, a.width);
+  const normed = perceive(graph, a.perceiver, 'vision', norm);
+  linear(graph, normed, 'features', 'fc', { into: a.width, out: a.outSize });
+  graph.output('features', 'f32', ['images', a.perceiver.latents, a.outSize]);
   return graph;
 }
