@@ -9,7 +9,8 @@ import { requestsOf } from '#domain/expert-request.ts';
 import { answerText } from '#model/answer-text.ts';
 import { type Bundle, bundleTokenizer } from '#model/bundle.ts';
 import { forTask, type Manifest } from '#model/bundle-manifest.ts';
-import { type Family, familyOf } from '#model/families/registry.ts';
+import { encodePrompt } from '#model/families/encode.ts';
+import { familyOf } from '#model/families/registry.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import type { AskReply, AskRequest } from './device-protocol.ts';
 import { type Engine, type GenerateOptions, openEngine, type Prepared } from './engine.ts';
@@ -68,7 +69,6 @@ function refuseUseless(answer: Answer): void {
 
 class BundleConversation implements Conversation {
   readonly #bundle: Bundle;
-  readonly #family: Family;
   readonly #tokenizer: Tokenizer;
   readonly #engine: Engine;
   readonly #held = new Map<string, Held>();
@@ -76,7 +76,6 @@ class BundleConversation implements Conversation {
 
   constructor(bundle: Bundle, tokenizer: Tokenizer, engine: Engine) {
     this.#bundle = bundle;
-    this.#family = familyOf(bundle.manifest.family);
     this.#tokenizer = tokenizer;
     this.#engine = engine;
   }
@@ -100,6 +99,7 @@ class BundleConversation implements Conversation {
       barredIds,
       firstIds,
       tokenizerSize: this.#tokenizer.size,
+      beams: manifest.generation.beams?.count,
       onToken: (id) => {
         soFar.push(id);
         tell(soFar);
@@ -108,7 +108,7 @@ class BundleConversation implements Conversation {
     const { text, spans } = answerOf(generated.tokens);
     const said = note === null ? {} : { note };
     const asks = manifest.experts === undefined ? {} : { requests: requestsOf(text, manifest.experts) };
-    const counts = { promptTokens: prepared.rows, images: prepared.places.length };
+    const counts = { promptTokens: prepared.rows, images: prepared.asked.length };
     const answer: Answer = { text, spans, ...generated, ...said, ...asks, ...counts };
     refuseUseless(answer);
     this.#asked++;
@@ -122,13 +122,12 @@ class BundleConversation implements Conversation {
 
   /** Token by token after the prompt; or, where the family has its answers in the prompt, all tokens at once for each possible length. */
   async #answered(manifest: Manifest, { parts }: AskRequest, options: GenerateOptions): Promise<Guess> {
-    const { encodeMasked } = this.#family;
     const { answerLengths } = manifest.generation;
-    if (encodeMasked === undefined || answerLengths === undefined) {
-      const prepared = await this.#engine.prepare(this.#family.encode(manifest, this.#tokenizer, parts), options.maxNewTokens);
+    if (answerLengths === undefined) {
+      const prepared = await this.#engine.prepare(encodePrompt(manifest, this.#tokenizer, parts, null), options.maxNewTokens);
       return { prepared, generated: await this.#engine.generate(prepared, options), note: null };
     }
-    return await guessLength(this.#engine, answerLengths, (length) => encodeMasked(manifest, this.#tokenizer, parts, length), options);
+    return await guessLength(this.#engine, answerLengths, (length) => encodePrompt(manifest, this.#tokenizer, parts, length), options);
   }
 
   async score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
@@ -158,9 +157,10 @@ class BundleConversation implements Conversation {
   }
 }
 
-/** Loads a bundle's graphs and tokenizer. @throws bundle-invalid, device-unavailable, tokenizer-unsupported */
+/** Loads a bundle's graphs and tokenizer, of a family that is known. @throws bundle-invalid, device-unavailable, tokenizer-unsupported */
 export async function openConversation(runtime: OrtRuntime, bundle: Bundle): Promise<Conversation> {
-  const { graphs, sizes, limits } = bundle.manifest;
+  const { family, graphs, sizes, limits } = bundle.manifest;
+  familyOf(family);
   const tokenizer = await bundleTokenizer(bundle);
   const contextTokens = Math.min(sizes.contextTokens, limits.contextTokens);
   const engine = await openEngine(runtime, bundle.dir, graphs, { ...sizes, contextTokens });

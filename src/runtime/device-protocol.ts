@@ -2,15 +2,16 @@
  * The messages between the service and an engine's process, in the structured-clone form of `child_process`, which carries typed arrays.
  * One call is under way at a time; its reply ends it, events may come before.
  */
-import type { Answer, NullImage, PromptPart } from '#domain/answer.ts';
+import type { Answer, NullImage } from '#domain/answer.ts';
 import type { ErrorCode } from '#domain/errors.ts';
+import type { Part } from '#model/encoded.ts';
 import type { Ability } from '#model/onnx/sizes.ts';
 import type { KnownAnswers } from './known-answer.ts';
 import type { Provider } from './port.ts';
 
 export interface AskRequest {
   /** The prompt before the family's template. */
-  readonly parts: readonly PromptPart[];
+  readonly parts: readonly Part[];
   /** The bundle's task that the parts word, whose own template is taken then; absent = the bundle's template. */
   readonly task?: string;
   /** null = the bundle's limit. */
