@@ -3,35 +3,45 @@
  *
  * Source: PS3.3 C.11 (display), C.7.6.1 (lossy, burned in), C.8.11.1 (presentation intent), 10.7.1.3 (spacing).
  */
+import { type CtWindows, windowsToRgb } from '#domain/ct-windows.ts';
 import type { Warning } from '#domain/errors.ts';
 import type { Picture } from '#domain/picture.ts';
 import { storedFrame } from './decode.ts';
-import { displayColour, displayGrey } from './display.ts';
+import { applyModality, displayColour, displayGrey } from './display.ts';
 import { sideOf, studyFactsOf } from './facts.ts';
 import { frameHeader } from './functional-groups.ts';
 import type { Header } from './header.ts';
 import { describePixels } from './pixel-description.ts';
 import { type DicomFile, uidsOf } from './read.ts';
-import { chooseWindow, modalityOf, paddingOf } from './window.ts';
+import type { StoredFrame } from './stored.ts';
+import { chooseWindow, isHounsfield, modalityOf, paddingOf } from './window.ts';
+
+export interface PictureOptions {
+  /** 1-based; null = the only frame, or the first of several. */
+  readonly frame: number | null;
+  /** Show CT in colour, one window per channel; absent = in grey, in one window. */
+  readonly ctWindows?: CtWindows | undefined;
+}
 
 /**
- * @param frame 1-based; null = the only frame, or the first of several
  * @throws dicom-uid-invalid when the instance has no identity, and everything that storedFrame throws
  */
-export async function pictureOf(file: DicomFile, { frame }: { readonly frame: number | null }): Promise<Picture> {
+export async function pictureOf(file: DicomFile, { frame, ctWindows }: PictureOptions): Promise<Picture> {
   const uids = uidsOf(file.header);
   const description = describePixels(file.header);
   const header = frameHeader(file.header, (frame ?? 1) - 1);
   const stored = await storedFrame(file, frame ?? 1);
   const facts = studyFactsOf(file.header);
-  const grey = stored.samples === 1 ? greyOf(header, stored, description.photometric === 'MONOCHROME1') : null;
+  const isGrey = stored.samples === 1;
+  const windowed = isGrey && ctWindows !== undefined ? colourOf(header, stored, ctWindows) : null;
+  const grey = isGrey && windowed === null ? greyOf(header, stored, description.photometric === 'MONOCHROME1') : null;
   return {
     ref: { ...uids, frame: description.frames > 1 ? (frame ?? 1) : null },
     modality: facts.modality,
     width: stored.columns,
     height: stored.rows,
-    channels: stored.samples,
-    pixels: grey?.pixels ?? displayColour(stored),
+    channels: windowed === null ? stored.samples : 3,
+    pixels: windowed ?? grey?.pixels ?? displayColour(stored),
     window: grey?.window ?? null,
     spacingMm: spacingOf(header),
     view: facts.view,
@@ -44,13 +54,23 @@ export async function pictureOf(file: DicomFile, { frame }: { readonly frame: nu
   };
 }
 
-function greyOf(header: Header, stored: Awaited<ReturnType<typeof storedFrame>>, monochrome1: boolean): Pick<Picture, 'pixels' | 'window'> {
+function greyOf(header: Header, stored: StoredFrame, monochrome1: boolean): Pick<Picture, 'pixels' | 'window'> {
   const modality = modalityOf(header);
   const padding = paddingOf(header);
   const { voi, center, width, origin } = chooseWindow(header, stored, modality, padding);
   // MONOCHROME1 goes with PresentationLUTShape INVERSE in DX and MG: both say the same once.
   const invert = monochrome1 || header.text('PresentationLUTShape') === 'INVERSE';
   return { pixels: displayGrey(stored, { modality, voi, padding, invert }), window: { center, width, origin } };
+}
+
+/** The file's Hounsfield units in three windows; null where its values are none. Padding is air, as in the authors' training. */
+function colourOf(header: Header, { values }: StoredFrame, windows: CtWindows): Uint8Array | null {
+  const modality = modalityOf(header);
+  if (!isHounsfield(header, modality)) return null;
+  return windowsToRgb(
+    Float32Array.from(values, (value) => applyModality(modality, value)),
+    windows,
+  );
 }
 
 /** PixelSpacing only: ImagerPixelSpacing is measured at the detector. Zero occurs and means unknown. */

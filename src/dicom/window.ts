@@ -76,10 +76,14 @@ function lutOfFile(header: Header): ChosenWindow | null {
   return { voi: { kind: 'lut', lut }, center: lut.first + lut.entries.length / 2, width: lut.entries.length, origin };
 }
 
-/** Only where values are Hounsfield units, so not for a CT object whose RescaleType says otherwise. */
+/** Whether values after the modality step are Hounsfield units: not for a CT object whose RescaleType says otherwise. */
+export function isHounsfield(header: Header, modality: Modality): boolean {
+  if (header.text('Modality') !== 'CT' || modality.kind === 'lut' || !header.has('RescaleIntercept')) return false;
+  return ['HU', null].includes(header.text('RescaleType'));
+}
+
 function windowOfRegion(header: Header, modality: Modality): ChosenWindow | null {
-  if (header.text('Modality') !== 'CT' || modality.kind === 'lut' || !header.has('RescaleIntercept')) return null;
-  if (!['HU', null].includes(header.text('RescaleType'))) return null;
+  if (!isHounsfield(header, modality)) return null;
   const words = (['BodyPartExamined', 'SeriesDescription', 'StudyDescription', 'ProtocolName', 'ConvolutionKernel'] as const)
     .map((keyword) => header.text(keyword) ?? '')
     .join(' ')

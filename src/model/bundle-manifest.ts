@@ -125,6 +125,11 @@ const expertSchema = z.strictObject({
   arguments: z.strictObject({ known: z.array(text).readonly(), absent: text }).nullable(),
 });
 
+const windowSchema = z
+  .tuple([z.number(), z.number()])
+  .readonly()
+  .refine(([low, high]) => low < high, 'a window ends above its beginning');
+
 export const attributionSchema = z.strictObject({
   /** Support per token, natural log, above which an image may be cited; null = not calibrated. */
   threshold: z.strictObject({ value: z.number(), device: text, numberType: text }).nullable(),
@@ -180,6 +185,8 @@ export const manifestSchema = z.strictObject({
     zeroRowId: tokenId.optional(),
   }),
   processor: processorSchema,
+  /** Windows of red, green and blue in which CT is shown, [low, high] in Hounsfield units; absent = in grey, in the window of its file. */
+  ctWindows: z.tuple([windowSchema, windowSchema, windowSchema]).readonly().optional(),
   /** Slices that every image of a prompt is brought to: a multiple of `step`, at most `most`. Absent = the encoder takes flat pictures. */
   depth: z.strictObject({ step: count, most: count }).optional(),
   /** Pictures as patch rows at a size of their own; edges in pixels, `merge` in patches, `window` in merged units. Absent = one size for all. */

@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RawImage } from '#domain/answer.ts';
+import { windowsToRgb } from '#domain/ct-windows.ts';
 import { WetreadError } from '#domain/errors.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
+import { ctWindows } from '#model/families/gemma3/tasks.ts';
 import { readPicture, readPictureFile } from '#model/picture-file.ts';
 import { toRgb } from '#model/preprocess/canvas.ts';
-import { ctToRgb, grayRules, grayTo8Bit } from '#model/preprocess/gray.ts';
+import { grayRules, grayTo8Bit } from '#model/preprocess/gray.ts';
 import { frame, normalize, type Processor, processorSchema, readProcessor } from '#model/preprocess/processor.ts';
 import { filters, resize } from '#model/preprocess/resize.ts';
 import { patchRows, readPatchProcessor } from '#model/preprocess/smart-resize.ts';
@@ -136,9 +138,8 @@ async function compareVolume(file: CaseFile, golden: PreprocessingCase): Promise
   const input = await openSafetensors(join(file.folder, golden.input));
   const expected = await openSafetensors(tensorsPath(file));
   try {
-    const [, height = 0, width = 0] = input.info('volume').shape;
-    const rgb = ctToRgb(width, height, await input.readF32('volume'));
-    return compareClose(rgb.pixels, await expected.readF32('rgb'), { abs: golden.tolerance.grey, rel: 0 });
+    const rgb = windowsToRgb(await input.readF32('volume'), ctWindows);
+    return compareClose(rgb, await expected.readF32('rgb'), { abs: golden.tolerance.grey, rel: 0 });
   } finally {
     await input.close();
     await expected.close();

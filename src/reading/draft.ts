@@ -42,7 +42,12 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
   const { evidence } = request;
   const { manifest } = reader.bundle;
   const { maxImages } = manifest.limits;
-  const read = await readImages(evidence, tools.pacs, { identity: tools.identity, modalities: manifest.intendedUse.modalities, maxImages });
+  const read = await readImages(evidence, tools.pacs, {
+    identity: tools.identity,
+    modalities: manifest.intendedUse.modalities,
+    maxImages,
+    ctWindows: manifest.ctWindows,
+  });
   await checkUnchanged(evidence.subject.study, manifest.intendedUse.modalities, tools.pacs);
   const prompt = buildPrompt({
     evidence,

@@ -10,6 +10,7 @@ import { pictureOf } from '#dicom/picture.ts';
 import { type DicomFile, readPart10, uidsOf } from '#dicom/read.ts';
 import { arrangeSeries } from '#dicom/volume.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
+import type { CtWindows } from '#domain/ct-windows.ts';
 import { type Warning, WetreadError } from '#domain/errors.ts';
 import type { Evidence, RankedStudy } from '#domain/evidence.ts';
 import { checkIdentity, type GateContext } from '#domain/identity.ts';
@@ -22,6 +23,8 @@ export interface ImageRules {
   readonly identity: Pick<GateContext, 'defaultIssuer' | 'issuers'>;
   readonly modalities: readonly string[];
   readonly maxImages: number;
+  /** How the bundle wants CT shown; absent = in grey. */
+  readonly ctWindows?: CtWindows | undefined;
 }
 
 export interface ReadImages {
@@ -57,7 +60,7 @@ export async function readImages(evidence: Evidence, pacs: Dicomweb, rules: Imag
     for (const image of planned) {
       const file = files.get(image.ref.instance);
       if (file === undefined) throw missing(1, planned.length);
-      pictures.push(await pictureOf(file, { frame: image.ref.frame }));
+      pictures.push(await pictureOf(file, { frame: image.ref.frame, ctWindows: rules.ctWindows }));
     }
   }
   const slices = new Map(plan.images.flatMap(({ ref, slice }) => (slice === null ? [] : [[imageKey(ref), slice] as const])));

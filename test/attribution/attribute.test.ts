@@ -64,6 +64,23 @@ function clocked(scorer: Scorer, ms: (call: number) => number): { scorer: Scorer
   };
 }
 
+test('what asks an expert is no statement: its sentence goes, what was asked is told, other marks stay', async () => {
+  const asking = answerOf('This is a CT image. Let me trigger <VISTA3D(organs)>. See <that>.');
+  const start = asking.text.indexOf('<VISTA3D');
+  const request = { name: 'VISTA3D', what: 'segmentation of CT', argument: 'organs', start, end: start + 17, alone: false };
+  const { statements, warnings } = await run([], { answer: { ...asking, requests: [request] }, scorer: scorerOf(asking, [0], [[1, 0]]) });
+  expect(statements.map(({ text: said }) => said)).toEqual(['This is a CT image.', 'See <that>.']);
+  expect(warnings).toEqual([
+    {
+      code: 'expert-requested',
+      message: 'The model asked for the expert VISTA3D (organs), for segmentation of CT, which is not run here.',
+    },
+  ]);
+  const alone = answerOf('<VISTA3D(organs)>');
+  const only = await run([], { answer: { ...alone, requests: [{ ...request, start: 0, end: 17 }] } });
+  expect([only.statements, only.warnings.map(({ code }) => code)]).toEqual([[], ['expert-requested']]);
+});
+
 describe('the three states', () => {
   const gains = [
     [0, 2],

@@ -54,6 +54,23 @@ describe('pictureOf', () => {
     expect(picture.warnings.map(({ code }) => code)).toEqual(['lossy-compression', 'burned-in-annotation', 'for-processing']);
   });
 
+  it('shows CT in three windows where that is wanted, whatever window the file has', async () => {
+    const ctWindows = [
+      [-1024, 1024],
+      [-135, 215],
+      [0, 80],
+    ] as const;
+    const header = { Modality: 'CT', RescaleIntercept: -1024, RescaleSlope: 1, WindowCenter: 40, WindowWidth: 400 };
+    const grey = await pictureOf(film(header), { frame: null });
+    const { channels, pixels, window } = await pictureOf(film(header), { frame: null, ctWindows });
+    expect([grey.channels, channels, window]).toEqual([1, 3, null]);
+    // The film's values are 0, 300, .. 3300: -1024, -724, -424, -124, 176 HU and on.
+    expect([...pixels.slice(0, 15)]).toEqual([0, 0, 0, 37, 0, 0, 75, 0, 0, 112, 8, 0, 149, 227, 255]);
+    const other = await pictureOf(film({ ...header, RescaleType: 'US' }), { frame: null, ctWindows });
+    expect(other).toMatchObject({ channels: 1, pixels: grey.pixels });
+    expect(await pictureOf(film(), { frame: null, ctWindows })).toMatchObject({ channels: 1 });
+  });
+
   it('takes zero spacing and detector spacing as unknown', async () => {
     expect((await pictureOf(film({ PixelSpacing: [0, 0], ImagerPixelSpacing: [0.1, 0.1] }), { frame: null })).spacingMm).toBeNull();
     expect((await pictureOf(film({ PixelSpacing: [0.5, 0.25] }), { frame: null })).spacingMm).toEqual([0.5, 0.25]);

@@ -10,7 +10,18 @@ export interface FamilyOptions {
 
 export type FamilyPart = Pick<
   Manifest,
-  'limits' | 'tasks' | 'experts' | 'generation' | 'prompt' | 'processor' | 'depth' | 'patches' | 'tokenizer' | 'graphs' | 'sizes'
+  | 'limits'
+  | 'tasks'
+  | 'experts'
+  | 'generation'
+  | 'prompt'
+  | 'processor'
+  | 'ctWindows'
+  | 'depth'
+  | 'patches'
+  | 'tokenizer'
+  | 'graphs'
+  | 'sizes'
 >;
 
 /** What the authors publish about use, terms and the wording of prompts; the importer's own metadata wins key by key. */

@@ -2,7 +2,9 @@
  * Steps that move a picture's pixels without changing them: grey to RGB, padding to a square, cropping the centre.
  * Source: LLaVA mm_utils.expand2square; transformers image_transforms.center_crop; torchvision CenterCrop.
  */
+
 import type { RawImage } from '#domain/answer.ts';
+import { roundHalfEven } from '#domain/ct-windows.ts';
 
 /** Three equal channels of a grey picture; RGB is returned as it is. */
 export function toRgb(image: RawImage): RawImage {
@@ -41,12 +43,4 @@ export type CropRounding = 'floor' | 'half-even';
 export function centerCrop(image: RawImage, width: number, height: number, rounding: CropRounding): RawImage {
   const offset = (size: number, crop: number) => (rounding === 'floor' ? Math.floor((size - crop) / 2) : roundHalfEven((size - crop) / 2));
   return place(image, -offset(image.width, width), -offset(image.height, height), width, height, [0, 0, 0]);
-}
-
-/** Python's round. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

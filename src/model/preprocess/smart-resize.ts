@@ -3,10 +3,11 @@
  * The surprise: edges are rounded half to even, the area test uses the rounded size, the scale the original one.
  * Source: transformers models/qwen2_vl/image_processing_qwen2_vl.py.
  */
+
 import { z } from 'zod';
 import type { RawImage } from '#domain/answer.ts';
+import { roundHalfEven } from '#domain/ct-windows.ts';
 import { WetreadError } from '#domain/errors.ts';
-import { roundHalfEven } from './canvas.ts';
 import { normalize, type Processor } from './processor.ts';
 import { resize } from './resize.ts';
 

@@ -17,7 +17,7 @@ import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type GemmaArchitecture, gemmaGraphFiles, gemmaGraphs, gemmaSizes, readArchitecture } from './architecture.ts';
 import { answerRules, marks, templateNamed, turnEnd } from './prompt.ts';
-import { published, tasks } from './tasks.ts';
+import { ctWindows, published, tasks } from './tasks.ts';
 import { resolvedReader } from './weights.ts';
 
 const topSchema = z.looseObject({ eos_token_id: endIdSchema });
@@ -55,6 +55,7 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
       },
       prompt: { template, placeholder: { rule: 'expand', text: marks.image, id: image } },
       processor,
+      ctWindows,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
       graphs: gemmaGraphFiles,
       sizes: { ...sizes, contextTokens: limits.contextTokens },

@@ -6,6 +6,7 @@
  * [y0, x0, y1, x1]; the authors pad it to a square before.
  * Source: Google-Health/medgemma, notebooks; evaluation-kit.ts; the model cards of MedGemma.
  */
+import type { CtWindows } from '#domain/ct-windows.ts';
 import type { Manifest } from '../../bundle-manifest.ts';
 import { kitQuestions } from '../evaluation-kit.ts';
 import type { Published } from '../import.ts';
@@ -52,6 +53,13 @@ export const tasks: Manifest['tasks'] = {
   text_question: { text: '{question}', source: quickStart, template: withSystem(assistant) },
   text_question_thinking: { text: '{question}', source: thinkingSource, template: withSystem(thinking + assistant) },
 };
+
+/** Air to bone, soft tissue, brain: how MedGemma 1.5 was trained on CT. */
+export const ctWindows: CtWindows = [
+  [-1024, 1024],
+  [-135, 215],
+  [0, 80],
+];
 
 export const published: Published = {
   sources: ['Google-Health/medgemma'],
