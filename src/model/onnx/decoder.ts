@@ -217,16 +217,28 @@ function head(graph: Graph, a: DecoderArchitecture, input: string): void {
   graph.output('logits', 'f32', ['batch_size', 'logit_count', a.vocabSize]);
 }
 
+/** What is done to the residual rows before a layer, where the model has more than its layers. */
+export type BeforeLayer = (graph: Graph, layer: number, rows: string) => string;
+
 /** All layers and the last norm over `rows` [batch, sequence, hidden]. */
-function layers(graph: Graph, a: DecoderArchitecture, rows: string, kernel: (layer: number) => Kernel): string {
-  let residual = rows;
+function layers(
+  graph: Graph,
+  a: DecoderArchitecture,
+  rows: string,
+  kernel: (layer: number) => Kernel,
+  before: BeforeLayer = (_, __, unchanged) => unchanged,
+): string {
+  let residual = before(graph, 0, rows);
   let input = normed(graph, a, residual, 'layers.0.input_layernorm');
   for (const layer of a.windows.keys()) {
     const attended = attention(graph, a, layer, input, kernel(layer));
     [input, residual] = addNormed(graph, a, attended, residual, `layers.${layer}.post_attention_layernorm`);
     const fed = feedForward(graph, a, layer, input);
-    const next = layer + 1 < a.windows.length ? `layers.${layer + 1}.input_layernorm` : 'norm';
-    [input, residual] = addNormed(graph, a, fed, residual, next);
+    const isLast = layer + 1 === a.windows.length;
+    const next = isLast ? 'norm' : `layers.${layer + 1}.input_layernorm`;
+    const sum = graph.op('Add', [fed, residual], `${next}.sum`);
+    residual = isLast ? sum : before(graph, layer + 1, sum);
+    input = normed(graph, a, residual, next);
   }
   return input;
 }
@@ -260,7 +272,7 @@ export function textRows(graph: Graph, a: DecoderArchitecture, rows: string, hid
  * [axes, past + sequence] (the same for the whole batch) -> logits [batch, count, vocab],
  * present.N.key/.value [batch, kvHeads, past + sequence, headDim].
  */
-export function decoderGraph(a: DecoderArchitecture): Graph {
+export function decoderGraph(a: DecoderArchitecture, extend?: (graph: Graph) => BeforeLayer): Graph {
   const graph = new Graph('decoder');
   graph.input('inputs_embeds', 'f32', ['batch_size', 'sequence_length', a.hiddenSize]);
   graph.input('attention_mask', 'i64', ['batch_size', 'total_sequence_length']);
