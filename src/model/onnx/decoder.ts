@@ -271,13 +271,14 @@ export function textRows(graph: Graph, a: DecoderArchitecture, rows: string, hid
  * [batch, kvHeads, past, headDim], logit_positions i64 [count] (rows of this call's sequence), with positionSections also position_ids i64
  * [axes, past + sequence] (the same for the whole batch) -> logits [batch, count, vocab],
  * present.N.key/.value [batch, kvHeads, past + sequence, headDim].
+ * @param extend declares what more the graph reads, and says what is done to the rows before each layer
  */
 export function decoderGraph(a: DecoderArchitecture, extend?: (graph: Graph) => BeforeLayer): Graph {
   const graph = new Graph('decoder');
   graph.input('inputs_embeds', 'f32', ['batch_size', 'sequence_length', a.hiddenSize]);
   graph.input('attention_mask', 'i64', ['batch_size', 'total_sequence_length']);
   shared(graph, a);
-  const input = layers(graph, a, 'inputs_embeds', (layer) => cached(graph, a, layer));
+  const input = layers(graph, a, 'inputs_embeds', (layer) => cached(graph, a, layer), extend?.(graph));
   for (const layer of a.windows.keys()) {
     for (const part of ['key', 'value']) {
       graph.output(`present.${layer}.${part}`, 'f32', ['batch_size', a.kvHeads, 'total_sequence_length', cacheHeadDim(a)]);
