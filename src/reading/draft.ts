@@ -121,10 +121,9 @@ async function ask(reader: Reader, prompt: Prompt, pictures: readonly Picture[],
   }
 }
 
-/** @throws study-growing when the PACS lists other images than the draft's key names, dicomweb-missing-instances when it lists only a part */
+/** @throws study-growing when the PACS lists other images than the draft's key names */
 async function checkUnchanged(study: Study, modalities: readonly string[], pacs: Dicomweb): Promise<void> {
-  const { study: now, complete } = await pacs.describe(study.uid, 'instances');
-  if (!complete) throw new WetreadError('dicomweb-missing-instances', 'the PACS lists only a part of the study now');
+  const { study: now } = await pacs.describe(study.uid, 'instances');
   const [before, after] = [readInstances(study, modalities), now === null ? [] : readInstances(now, modalities)];
   if (before.join() !== after.join()) {
     throw new WetreadError('study-growing', `the study had ${before.length} images when it was asked for and has ${after.length} now`);
