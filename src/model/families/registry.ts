@@ -3,7 +3,7 @@ import type { PromptPart } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { Manifest } from '../bundle-manifest.ts';
 import type { EncodedPrompt, VolumePart } from '../encoded.ts';
-import type { Progress } from '../onnx/files.ts';
+import type { Writing } from '../onnx/files.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { isGemma3 } from './gemma3/architecture.ts';
 import { importGemma3 } from './gemma3/import.ts';
@@ -15,6 +15,10 @@ import type { FamilyImport, FamilyOptions } from './import.ts';
 import { llavaForm } from './llava/architecture.ts';
 import { importLlava } from './llava/import.ts';
 import { encodeLlava } from './llava/prompt.ts';
+import { languageConfig as medvintTeConfig } from './medvint-te/architecture.ts';
+import { importMedvintTe } from './medvint-te/import.ts';
+import { encodeMasked, encodeMedvintTe } from './medvint-te/prompt.ts';
+import { isLlama } from './pmc-vqa.ts';
 import { isQwen } from './qwen2_5_vl/architecture.ts';
 import { importQwen } from './qwen2_5_vl/import.ts';
 import { encodeQwen } from './qwen2_5_vl/prompt.ts';
@@ -32,7 +36,7 @@ export interface Family {
   /** Whether a checkpoint's config (parsed) is of this family. */
   detect(config: unknown): boolean;
   /** Writes graphs and tokenizer into the folder `to`; checks come before the first write. */
-  import(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport>;
+  import(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport>;
   /** A prompt as the engine runs it. @throws too-many-images, prompt-too-long */
   encode(manifest: Manifest, tokenizer: Tokenizer, parts: readonly PromptPart[]): EncodedPrompt;
   /** As encode, with rows for an answer of `length` tokens, which is read in one pass; absent = answers are written after the prompt. */
@@ -52,6 +56,14 @@ export const families: readonly Family[] = [
     import: importRadfm,
     encode: encodeRadfm,
     encodeVolumes: encodeRadfm,
+  },
+  {
+    name: 'medvint-te',
+    configFile: medvintTeConfig,
+    detect: isLlama,
+    import: importMedvintTe,
+    encode: encodeMedvintTe,
+    encodeMasked,
   },
   { name: 'gemma3', detect: isGemma3, import: importGemma3, encode: encodeGemma3 },
   { name: 'qwen2_5_vl', detect: isQwen, import: importQwen, encode: encodeQwen },

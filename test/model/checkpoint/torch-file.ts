@@ -1,5 +1,6 @@
 /** Torch files for tests: pickle opcodes by hand and a stored zip, so that hostile and damaged ones can be made. */
 import { crc32 } from 'node:zlib';
+import type { NamedTensor } from '#model/checkpoint/safetensors-write.ts';
 
 const text = new TextEncoder();
 
@@ -112,4 +113,18 @@ export function torchFile(data: readonly number[], storages: Readonly<Record<str
     ...Object.entries(storages).map(([key, values]) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer.slice(0)) })),
   ];
   return zip(entries, long);
+}
+
+/** A flat state dict as torch.save writes it. */
+export function stateFile(tensors: readonly NamedTensor[]): Buffer {
+  const strides = (shape: readonly number[]) => shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+  const entries = tensors.map(({ name, shape, values }, key): [number[], number[]] => [
+    pickle.string(name),
+    pickle.tensor(pickle.storage('FloatStorage', `${key}`, values.length), 0, shape, strides(shape)),
+  ]);
+  const state = [...pickle.start, ...pickle.items(pickle.orderedDict(), ...entries), ...pickle.stop];
+  return zip([
+    { name: 'archive/data.pkl', bytes: Uint8Array.from(state) },
+    ...tensors.map(({ values }, key) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer) })),
+  ]);
 }

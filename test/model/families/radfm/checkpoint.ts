@@ -2,7 +2,7 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NamedTensor } from '#model/checkpoint/safetensors-write.ts';
-import { pickle, zip } from '../../checkpoint/torch-file.ts';
+import { stateFile } from '../../checkpoint/torch-file.ts';
 import { golden } from '../../folder.ts';
 import { answering, llamaSentences } from '../answering.ts';
 
@@ -115,20 +115,6 @@ export function tensorsOf(): NamedTensor[] {
   });
 }
 
-/** A flat state dict as torch.save writes it. */
-function torchFile(tensors: readonly NamedTensor[]): Buffer {
-  const strides = (shape: readonly number[]) => shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
-  const entries = tensors.map(({ name, shape, values }, key): [number[], number[]] => [
-    pickle.string(name),
-    pickle.tensor(pickle.storage('FloatStorage', `${key}`, values.length), 0, shape, strides(shape)),
-  ]);
-  const state = [...pickle.start, ...pickle.items(pickle.orderedDict(), ...entries), ...pickle.stop];
-  return zip([
-    { name: 'archive/data.pkl', bytes: Uint8Array.from(state) },
-    ...tensors.map(({ values }, key) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer) })),
-  ]);
-}
-
 export interface Changes {
   readonly config?: Record<string, unknown>;
   readonly tensors?: (tensors: NamedTensor[]) => NamedTensor[];
@@ -143,7 +129,7 @@ export async function writeCheckpoint(to: string, changes: Changes = {}): Promis
   await writeFile(join(language, 'tokenizer_config.json'), JSON.stringify(empty));
   await writeFile(join(language, 'config.json'), JSON.stringify({ ...config, ...changes.config }));
   const tensors = tensorsOf();
-  await writeFile(join(to, 'pytorch_model.bin'), torchFile(changes.tensors?.(tensors) ?? tensors));
+  await writeFile(join(to, 'pytorch_model.bin'), stateFile(changes.tensors?.(tensors) ?? tensors));
 }
 
 /** Random weights that draft. */
