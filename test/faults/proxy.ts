@@ -1,4 +1,4 @@
-/** A TCP proxy that disturbs what a server sends: cut after so many bytes, silence after so many, or a drip. One fault at a time. */
+/** A TCP proxy that disturbs what a server sends: a cut, silence, a stall, or a drip after so many bytes. One fault at a time. */
 import { connect, createServer, type Socket } from 'node:net';
 
 export type Fault =
@@ -6,7 +6,11 @@ export type Fault =
   /** Ends the connection after `afterBytes` of the answer; `reset` = without a clean end. */
   | { readonly kind: 'cut'; readonly afterBytes: number; readonly reset: boolean }
   /** Sends nothing more after `afterBytes`, and keeps the connection open. */
-  | { readonly kind: 'silent'; readonly afterBytes: number };
+  | { readonly kind: 'silent'; readonly afterBytes: number }
+  /** Sends nothing for `ms` after `afterBytes`, then the rest. */
+  | { readonly kind: 'stall'; readonly afterBytes: number; readonly ms: number }
+  /** Sends `bytes` every `everyMs` after `afterBytes`. */
+  | { readonly kind: 'drip'; readonly afterBytes: number; readonly bytes: number; readonly everyMs: number };
 
 export interface FaultProxy {
   readonly origin: string;
@@ -16,8 +20,37 @@ export interface FaultProxy {
   readonly close: () => Promise<void>;
 }
 
+/** Holds bytes back and sends them as `fault` says; `end` = then the connection ends. */
+function slowly(client: Socket, fault: Fault): { add: (bytes: Buffer) => void; end: () => void } {
+  let held = Buffer.alloc(0);
+  let ended = false;
+  const drips = fault.kind === 'drip';
+  const ms = fault.kind === 'drip' ? fault.everyMs : fault.kind === 'stall' ? fault.ms : 0;
+  let timer: NodeJS.Timeout | null = null;
+  const flush = (): void => {
+    const now = held.subarray(0, drips ? fault.bytes : held.length);
+    held = held.subarray(now.length);
+    client.write(now);
+    if (held.length > 0) return;
+    clearInterval(timer ?? undefined);
+    if (ended) client.end();
+  };
+  client.on('close', () => clearInterval(timer ?? undefined));
+  return {
+    add(bytes) {
+      held = Buffer.concat([held, bytes]);
+      if (held.length > 0) timer ??= setInterval(flush, ms);
+    },
+    end() {
+      ended = true;
+      if (held.length === 0) client.end();
+    },
+  };
+}
+
 function relay(client: Socket, server: Socket, fault: Fault): void {
   let sent = 0;
+  const slow = slowly(client, fault);
   client.on('data', (chunk) => server.write(chunk));
   client.on('end', () => server.end());
   for (const socket of [client, server]) {
@@ -30,13 +63,14 @@ function relay(client: Socket, server: Socket, fault: Fault): void {
     const left = fault.kind === 'none' ? chunk.length : Math.max(fault.afterBytes - sent, 0);
     sent += chunk.length;
     if (left > 0) client.write(chunk.subarray(0, left));
+    if (fault.kind === 'stall' || fault.kind === 'drip') slow.add(chunk.subarray(left));
     if (fault.kind !== 'cut' || sent < fault.afterBytes) return;
     server.destroy();
     if (fault.reset) client.resetAndDestroy();
     else client.end();
   });
   server.on('end', () => {
-    if (fault.kind !== 'silent') client.end();
+    if (fault.kind !== 'silent') slow.end();
   });
 }
 
