@@ -1,6 +1,7 @@
 /** The command line. An error is one line with its code; a stack only for a fault of our own. */
 import { Command, CommanderError } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
+import { addAskCommand } from './command-line/ask.ts';
 import { addJobCommands } from './command-line/jobs.ts';
 import { addMeasureCommands } from './command-line/measure.ts';
 import { addModelCommands } from './command-line/models.ts';
@@ -16,6 +17,7 @@ const program = new Command('wetread')
 addServiceCommands(program);
 addJobCommands(program);
 addModelCommands(program);
+addAskCommand(program);
 addMeasureCommands(program);
 
 function say(text: string): void {

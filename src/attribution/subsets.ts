@@ -64,6 +64,13 @@ function stepsOf(level: Level, images: number): readonly Step[] {
   );
 }
 
+/** How often the scorer is asked where time is no limit. */
+export function scoresOf(images: number): number {
+  return levelsOf(images)
+    .slice(0, 1)
+    .reduce((sum, level) => sum + stepsOf(level, images).length, 0);
+}
+
 async function scoreOne(scorer: Scorer, { nullImage, subset }: Step, tokens: number): Promise<readonly number[]> {
   const logProbs = await scorer(keepOf(subset), nullImage);
   if (logProbs.length !== tokens || !logProbs.every(Number.isFinite)) {

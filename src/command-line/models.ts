@@ -1,4 +1,4 @@
-/** Commands for whoever brings a model: import, list, verify, ask. */
+/** Commands for whoever brings a model: import, list, verify. */
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type WeightType, weightTypes } from '#model/onnx/stored-weights.ts';
@@ -55,46 +55,6 @@ async function verifyModel(dir: string, flags: { readonly json?: boolean }): Pro
   else process.stdout.write(`${verifyText(report)}\n`);
 }
 
-interface AskFlags {
-  readonly bundle: string;
-  readonly image: readonly string[];
-  readonly text: string;
-  readonly device: 'auto' | 'cpu' | 'webgpu' | 'cuda';
-  readonly threads?: number;
-  readonly maxNewTokens?: number;
-  readonly json?: boolean;
-}
-
-async function askModel(flags: AskFlags): Promise<void> {
-  const [{ ask }, { loadPictures }, { startDevice }] = await Promise.all([
-    import('#model/ask.ts'),
-    import('./pictures.ts'),
-    import('#runtime/device.ts'),
-  ]);
-  const device = await startDevice({
-    device: flags.device,
-    bundleDir: resolve(flags.bundle),
-    threads: flags.threads ?? null,
-    timeoutMs: 600_000,
-  });
-  try {
-    const answer = await ask(
-      { images: flags.image.map((path) => resolve(path)), text: flags.text, maxNewTokens: flags.maxNewTokens ?? null },
-      {
-        load: loadPictures,
-        ask: (request, onText) => device.ask(request, onText),
-        write: (text) => {
-          if (flags.json !== true) process.stdout.write(text);
-        },
-      },
-    );
-    if (flags.json === true) printJson(answer);
-    else process.stdout.write('\n');
-  } finally {
-    await device.close();
-  }
-}
-
 export function addModelCommands(program: Command): void {
   const models = program.command('models').description('bundles: import, list, verify');
   models
@@ -121,15 +81,4 @@ export function addModelCommands(program: Command): void {
     .description('check every file of a bundle against its digest')
     .option('--json', 'as JSON')
     .action(verifyModel);
-  program
-    .command('ask')
-    .description('run one prompt on pictures, streaming the answer')
-    .requiredOption('--bundle <dir>', 'the bundle')
-    .option('--image <file>', 'PNG or DICOM; may be given several times', several, [])
-    .requiredOption('--text <text>', 'what to ask')
-    .option('--device <name>', 'auto, cpu, webgpu or cuda', 'auto')
-    .option('--threads <n>', 'threads of the engine', wholeNumber)
-    .option('--max-new-tokens <n>', 'limit of the answer', wholeNumber)
-    .option('--json', 'the whole answer as JSON')
-    .action(askModel);
 }

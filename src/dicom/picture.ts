@@ -14,27 +14,29 @@ import type { Header } from './header.ts';
 import { describePixels } from './pixel-description.ts';
 import { type DicomFile, uidsOf } from './read.ts';
 import type { StoredFrame } from './stored.ts';
-import { chooseWindow, isHounsfield, modalityOf, paddingOf } from './window.ts';
+import { askedWindow, chooseWindow, isHounsfield, modalityOf, paddingOf } from './window.ts';
 
 export interface PictureOptions {
   /** 1-based; null = the only frame, or the first of several. */
   readonly frame: number | null;
-  /** Show CT in colour, one window per channel; absent = in grey, in one window. */
+  /** In place of the file's own window, in units after the modality step; grey only. */
+  readonly window?: { readonly center: number; readonly width: number };
+  /** Show CT in colour, one window per channel, unless `window` is given; absent = in grey, in one window. */
   readonly ctWindows?: CtWindows | undefined;
 }
 
 /**
  * @throws dicom-uid-invalid when the instance has no identity, and everything that storedFrame throws
  */
-export async function pictureOf(file: DicomFile, { frame, ctWindows }: PictureOptions): Promise<Picture> {
+export async function pictureOf(file: DicomFile, { frame, window, ctWindows }: PictureOptions): Promise<Picture> {
   const uids = uidsOf(file.header);
   const description = describePixels(file.header);
   const header = frameHeader(file.header, (frame ?? 1) - 1);
   const stored = await storedFrame(file, frame ?? 1);
   const facts = studyFactsOf(file.header);
   const isGrey = stored.samples === 1;
-  const windowed = isGrey && ctWindows !== undefined ? colourOf(header, stored, ctWindows) : null;
-  const grey = isGrey && windowed === null ? greyOf(header, stored, description.photometric === 'MONOCHROME1') : null;
+  const windowed = isGrey && ctWindows !== undefined && window === undefined ? colourOf(header, stored, ctWindows) : null;
+  const grey = isGrey && windowed === null ? greyOf(header, stored, description.photometric === 'MONOCHROME1', window) : null;
   return {
     ref: { ...uids, frame: description.frames > 1 ? (frame ?? 1) : null },
     modality: facts.modality,
@@ -54,10 +56,16 @@ export async function pictureOf(file: DicomFile, { frame, ctWindows }: PictureOp
   };
 }
 
-function greyOf(header: Header, stored: StoredFrame, monochrome1: boolean): Pick<Picture, 'pixels' | 'window'> {
+function greyOf(
+  header: Header,
+  stored: StoredFrame,
+  monochrome1: boolean,
+  asked: PictureOptions['window'],
+): Pick<Picture, 'pixels' | 'window'> {
   const modality = modalityOf(header);
   const padding = paddingOf(header);
-  const { voi, center, width, origin } = chooseWindow(header, stored, modality, padding);
+  const { voi, center, width, origin } =
+    asked === undefined ? chooseWindow(header, stored, modality, padding) : askedWindow(asked.center, asked.width);
   // MONOCHROME1 goes with PresentationLUTShape INVERSE in DX and MG: both say the same once.
   const invert = monochrome1 || header.text('PresentationLUTShape') === 'INVERSE';
   return { pixels: displayGrey(stored, { modality, voi, padding, invert }), window: { center, width, origin } };

@@ -46,6 +46,11 @@ export function chooseWindow(header: Header, frame: StoredFrame, modality: Modal
   return windowOfFile(header) ?? lutOfFile(header) ?? windowOfRegion(header, modality) ?? windowOfValues(header, frame, modality, padding);
 }
 
+/** The window that a person asks for. */
+export function askedWindow(center: number, width: number): ChosenWindow {
+  return { voi: { kind: 'linear', center, width }, center, width, origin: 'as asked' };
+}
+
 function windowOfFile(header: Header): ChosenWindow | null {
   const centers = header.numbers('WindowCenter');
   const widths = header.numbers('WindowWidth');

@@ -27,7 +27,17 @@ export function textsAround(text: string, count: number): readonly string[] {
   return count === 0 ? [before + after] : [before, ...new Array<string>(count - 1).fill(''), after];
 }
 
-/** A task's text with its question and options in their slots; `between` stands between two options. */
-export function filled(text: string, question: string, options: readonly string[], between = '\n'): string {
-  return text.replace(/\{(question|options)\}/g, (_, slot) => (slot === 'question' ? question : options.join(between)));
+/** What who asks may put into a task's text. */
+export const askedSlots = ['question', 'options', 'results'] as const;
+export type AskedSlot = (typeof askedSlots)[number];
+
+/** The slots of a text that must be filled. */
+export function slotsOf(text: string): readonly AskedSlot[] {
+  return askedSlots.filter((slot) => text.includes(`{${slot}}`));
+}
+
+/** A task's text with question, options and another model's results in their slots; `between` stands between two options. */
+export function filled(text: string, question: string, options: readonly string[], between = '\n', results = ''): string {
+  const values: Readonly<Record<string, string>> = { question, options: options.join(between), results };
+  return text.replace(/\{(question|options|results)\}/g, (whole, slot: string) => values[slot] ?? whole);
 }

@@ -12,7 +12,7 @@ import { imageKey } from '#domain/study.ts';
 
 export const draftNotice = 'AI draft, not verified';
 
-const dependenceLine =
+export const dependenceLine =
   'Dependence is not correctness: it says which images changed how likely the model was to write the sentence, not whether the sentence is true.';
 
 export const stampNotice = 'TEST MODEL: random or test weights, not for any clinical use';
