@@ -32,6 +32,7 @@ const anyObject = z.record(z.string(), z.unknown());
 const topSchema = z.looseObject({
   architectures: z.array(z.string()).nullish(),
   model_type: z.string().nullish(),
+  _name_or_path: z.string().nullish(),
   mm_vision_tower: z.string().nullish(),
   image_aspect_ratio: z.string().nullish(),
   mm_use_im_start_end: z.boolean().nullish(),
@@ -50,6 +51,7 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
   if (top.mm_use_im_start_end === true) {
     throw new WetreadError('architecture-unsupported', 'config.json: mm_use_im_start_end is true; only false is built');
   }
+  refuseDelta([basename(resolve(from)), top._name_or_path ?? '']);
   const tower = findTower(from, top, options.tower);
   const notes: string[] = [];
   const source = await openSource(from, tower);
@@ -97,6 +99,15 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
   }
 }
 
+/** LLaVA-Med 1.0 was published as what it adds to LLaMA's weights: imported as they are, they would write noise. */
+function refuseDelta(names: readonly string[]): void {
+  const name = names.find((one) => /(^|[-_])delta($|[-_.])/i.test(one));
+  if (name === undefined) return;
+  throw new WetreadError('architecture-unsupported', `${name} holds the difference from a base model by its name, not a model's weights`, {
+    hint: "add it to its base with the authors' apply_delta and import what that writes",
+  });
+}
+
 /** Folder of the tower: as given, else below the checkpoint, else beside it by its last part; null where none is named or found. */
 function findTower(from: string, top: Top, given: string | null): string | null {
   if (given !== null) {
@@ -130,7 +141,8 @@ async function openSource(from: string, tower: string | null): Promise<TensorSou
 function guessTemplate(architecture: LlavaArchitecture, top: Top, tokenizer: Tokenizer): string {
   const type = (top.text_config?.model_type ?? `${top.architectures?.join(' ') ?? ''} ${top.model_type ?? ''}`).toLowerCase();
   if (tokenizer.idOf('<|start_header_id|>') !== null) return 'llama_3';
-  if (architecture.form === 'original' && type.includes('qwen2')) return 'huatuo';
+  // HuatuoGPT-Vision keeps its tower below itself; the 34B model is a Llama by its config.
+  if (architecture.form === 'original' && (type.includes('qwen2') || /(^|\/)vit\//.test(top.mm_vision_tower ?? ''))) return 'huatuo';
   if (tokenizer.idOf('<|im_start|>') !== null) return 'chatml';
   if (type.includes('mistral')) return 'mistral_instruct';
   return architecture.form === 'hf' ? 'llava_hf' : 'vicuna_v1';

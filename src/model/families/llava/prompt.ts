@@ -31,6 +31,13 @@ const templates: readonly Template[] = [
     after: '<|im_end|>\n<|im_start|>assistant\n',
     ...plain,
   },
+  // LLaVA's own for ChatML decoders: another system text, and no line end behind a turn.
+  {
+    name: 'chatml_direct',
+    before: '<|im_start|>system\nAnswer the questions.<|im_end|><|im_start|>user\n',
+    after: '<|im_end|><|im_start|>assistant\n',
+    ...plain,
+  },
   {
     name: 'llama_3',
     before: '<|start_header_id|>user<|end_header_id|>\n\n',

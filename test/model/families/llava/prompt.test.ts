@@ -29,6 +29,7 @@ describe('templates', () => {
       "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions. USER: <image>\nWhat is it? ASSISTANT:",
     );
     expect(templateNamed('mistral_instruct')).toMatchObject({ before: '[INST] ', after: ' [/INST]' });
+    expect(templateNamed('chatml_direct').before).toBe('<|im_start|>system\nAnswer the questions.<|im_end|><|im_start|>user\n');
     expect(templateNamed('llama_3').after).toBe('<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n');
   });
 

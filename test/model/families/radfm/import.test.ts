@@ -10,7 +10,7 @@ import type { Metadata } from '#model/metadata.ts';
 import { openEngine } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
 import { temporaryFolder } from '../../folder.ts';
-import { type Changes, config, latents, vocab, writeCheckpoint } from './checkpoint.ts';
+import { type Changes, config, latents, vocab, writeCheckpoint, vocab } from './checkpoint.ts';
 
 const folder = await temporaryFolder();
 let made = 0;
@@ -129,6 +129,24 @@ describe('what does not fit is refused, and nothing is written', () => {
       ]),
       'checkpoint-tensors',
       /embedding_layer\.weight and lang_model\.model\.embed_tokens\.weight differ at value 0/,
+    ],
+    [
+      'an embedding with fewer rows than there are tokens',
+      {
+        config: { vocab_size: 340 },
+        tensors: (tensors) =>
+          tensors.map((one) =>
+            one.shape[0] === vocab ? { ...one, shape: [340, ...one.shape.slice(1)], values: one.values.slice(0, 340 * 40) } : one,
+          ),
+      },
+      'checkpoint-tensors',
+      /the tokenizer has 344 ids, the embedding 340 rows/,
+    ],
+    [
+      'rotary scaling that is not built',
+      { config: { rope_scaling: { type: 'dynamic', factor: 2 } } },
+      'architecture-unsupported',
+      /rotary scaling dynamic/,
     ],
     ['a decoder of more layers', { config: { num_hidden_layers: 3 } }, 'checkpoint-tensors', /lang_model\.model\.layers\.2\./],
     [
