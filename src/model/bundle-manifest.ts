@@ -103,8 +103,10 @@ export const wordingSchema = z
  * `expand`: the placeholder is one token of the vocabulary, repeated once per visual token (HF). `splice`: text is tokenised piece by piece
  * and the id, which is no token, stands for an image between two pieces (original form, -200). `replace`: the placeholder is one token of the
  * vocabulary, there once per image. `indexed`: id and id + 1 are the marks around an image, and every visual row has an id of its own after them.
+ * `slot`: the text stands once in the template, for the one picture; the pieces of the template around it and the message are tokenised each by
+ * itself, and the id, whose row is overwritten, is there once per visual row.
  */
-const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice', 'replace', 'indexed']), text, id: z.int() });
+const placeholderSchema = z.strictObject({ rule: z.enum(['expand', 'splice', 'replace', 'indexed', 'slot']), text, id: z.int() });
 
 /** Sampling and penalties as the authors' code or files set them. */
 export const publishedGenerationSchema = z.strictObject({
@@ -129,6 +131,19 @@ const windowSchema = z
   .tuple([z.number(), z.number()])
   .readonly()
   .refine(([low, high]) => low < high, 'a window ends above its beginning');
+
+/**
+ * Solved examples that stand before a question, each a picture and its text: of the importer, who says where they are from and under which
+ * licence they may be shown. A prompt of no task has them too.
+ */
+const exemplarsSchema = z.strictObject({
+  source: text,
+  license: text,
+  /** Names of the tasks before whose prompts they stand. */
+  tasks: z.array(text),
+  before: z.string(),
+  items: z.array(z.strictObject({ image: fileName, text })).min(1),
+});
 
 export const attributionSchema = z.strictObject({
   /** Support per token, natural log, above which an image may be cited; null = not calibrated. */
@@ -160,6 +175,8 @@ export const manifestSchema = z.strictObject({
   limits: limitsSchema,
   tasks: z.record(z.string(), taskSchema),
   wording: wordingSchema.nullable(),
+  /** What is asked in turn, by the task vqa_open, where there is no task "report"; absent = the service's one question. */
+  questions: z.array(text).min(1).optional(),
   promptVersion: text,
   generation: z.strictObject({
     stopIds: z.array(tokenId),
@@ -183,7 +200,10 @@ export const manifestSchema = z.strictObject({
     placeholder: placeholderSchema,
     /** A token id whose row is all zeros in a prompt with images, because the authors' code blanks its padding there. */
     zeroRowId: tokenId.optional(),
+    /** Tokens of a question beyond which it is cut, as the authors' training did; absent = a question is never cut. */
+    questionTokens: count.optional(),
   }),
+  exemplars: exemplarsSchema.optional(),
   processor: processorSchema,
   /** Windows of red, green and blue in which CT is shown, [low, high] in Hounsfield units; absent = in grey, in the window of its file. */
   ctWindows: z.tuple([windowSchema, windowSchema, windowSchema]).readonly().optional(),

@@ -89,6 +89,7 @@ function withoutRoom(error: unknown): WetreadError | null {
 async function detected(from: string): Promise<Family> {
   const read = (file: string) => readJson(join(from, file), z.record(z.string(), z.unknown()), 'checkpoint-unreadable');
   for (const family of families) {
+    if (family.detectFolder?.(from) === true) return family;
     const file = family.configFile ?? 'config.json';
     if (existsSync(join(from, file)) && family.detect(await read(file))) return family;
   }
@@ -138,6 +139,7 @@ function complete({ from, family, metadata, part, weights, files }: Made): Manif
       statement: metadata.intendedUse?.statement ?? null,
     },
     wording: metadata.wording ?? null,
+    ...(metadata.questions === undefined ? {} : { questions: metadata.questions }),
     promptVersion: metadata.promptVersion ?? 'generic-1',
     attribution: {
       threshold: metadata.attribution?.threshold ?? null,

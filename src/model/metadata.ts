@@ -19,6 +19,8 @@ export const metadataSchema = z.strictObject({
   limits: limitsSchema.partial().optional(),
   tasks: z.record(z.string(), taskSchema).optional(),
   wording: wordingSchema.nullable().optional(),
+  /** What a model that writes no report is asked in turn. */
+  questions: z.array(z.string().min(1)).min(1).optional(),
   promptVersion: z.string().min(1).optional(),
   attribution: attributionSchema.partial().optional(),
   /** Name of one of the family's templates. */
@@ -29,8 +31,26 @@ export const metadataSchema = z.strictObject({
   imageSize: z.int().positive().optional(),
   /** Attention heads of learned queries, where no file says them (medvint-td). */
   qformerHeads: z.int().positive().optional(),
+  /** Which picture a text sees (med-flamingo): the next one, or the last one before it. No file says it. */
+  mediaMask: z.enum(['following', 'preceding']).optional(),
+  /** Folder of the language model that the checkpoint was trained on top of, from the checkpoint's folder on (med-flamingo). */
+  base: z.string().min(1).optional(),
+  /** Folder or file of the vision tower, as --tower, from the checkpoint's folder on. */
+  tower: z.string().min(1).optional(),
+  /** Solved examples before each question (med-flamingo); paths of pictures from the checkpoint's folder on. */
+  exemplars: z
+    .strictObject({
+      source: z.string().min(1),
+      license: z.string().min(1),
+      items: z.array(z.strictObject({ image: z.string().min(1), question: z.string().min(1), answer: z.string().min(1) })).min(1),
+    })
+    .optional(),
   /** Order of merged 2 x 2 blocks (vila-m3), where the checkpoint's version does not settle it. */
   mergeOrder: z.enum(['columns', 'rows']).optional(),
+  /** lora_alpha of LoRA pairs (prefix-vqa), where it is not that of the authors' code. */
+  loraAlpha: z.number().positive().optional(),
+  /** Tokens of a question beyond which it is cut, as in training (prefix-vqa); absent = a question is never cut. */
+  questionTokens: z.int().positive().optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;
 

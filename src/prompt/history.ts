@@ -61,8 +61,11 @@ function named(dropped: readonly HistoryItem[]): Warning {
   };
 }
 
-/** As many items from the front as fit; none fitting gives the wording's "not given". */
+const notRead: Warning = { code: 'history-not-read', message: 'The model was asked without the history: it was not trained to read one.' };
+
+/** As many items from the front as fit; none fitting gives the wording's "not given". A wording without a place for it takes none. */
 export function historyText(history: readonly HistoryItem[], wording: Wording, limits: HistoryLimits): HistoryText {
+  if (!wording.order.includes('history')) return { text: '', kept: [], warnings: history.length === 0 ? [] : [notRead] };
   const budget = Math.min(limits.tokenBudget, wording.historyMaxTokens);
   // Tokens grow with the items, so the last count that fits is found by halving.
   let [fits, tooMany] = [0, history.length + 1];

@@ -6,7 +6,7 @@
 import type { PromptPart } from '#domain/answer.ts';
 import type { DraftImage } from '#domain/draft.ts';
 import { type Warning, WetreadError } from '#domain/errors.ts';
-import type { Evidence } from '#domain/evidence.ts';
+import type { Evidence, HistoryItem } from '#domain/evidence.ts';
 import type { Picture } from '#domain/picture.ts';
 import { regionsOfTerm } from '#domain/regions.ts';
 import { daysBetween, isFilm } from '#domain/relevance.ts';
@@ -33,6 +33,8 @@ export interface Prompt {
   /** In prompt order; `picture` is null until the cache has it. */
   readonly images: readonly DraftImage[];
   readonly warnings: readonly Warning[];
+  /** What of the evidence's history stands in it. */
+  readonly history: readonly HistoryItem[];
   /** sha256 of the evidence's history, for the draft's key. */
   readonly historyDigest: string;
 }
@@ -130,6 +132,7 @@ export function buildPrompt(request: PromptRequest): Prompt {
     ),
     images: images.map((image) => draftImage(image, wording)),
     warnings: [...choice.warnings, ...history.warnings, ...choice.pictures.flatMap(({ warnings }) => warnings)],
+    history: history.kept,
     historyDigest: historyDigest(evidence.history),
   };
 }

@@ -35,10 +35,11 @@ import { firstMention, readDraft, registerDraft } from '#work/drafts.ts';
 import type { Jobs } from '#work/jobs.ts';
 import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
-import { type SiteBundles, task } from './bundles.ts';
+import type { SiteBundles } from './bundles.ts';
 import { gatherPorts, type PatientRules, readInstances, readPatient, type Sources, withInstances } from './evidence.ts';
 import type { Lanes } from './lanes.ts';
 import { sealRequest } from './snapshot.ts';
+import { askedOf } from './task.ts';
 
 export interface AnswerOptions {
   readonly lanes: Lanes;
@@ -228,7 +229,7 @@ async function draftCards(
   const { store } = options;
   const whole = await orArchiveFault(withInstances(evidence, options.lanes.pacs, signal), options, signal);
   if ('archiveFault' in whole) return [unreadCard(whole.archiveFault)];
-  const { intendedUse, wording } = options.bundles.byDigest(bundleDigest);
+  const { intendedUse, task } = options.bundles.byDigest(bundleDigest);
   const key = draftKey({
     patientId: patient.id,
     studyUid: whole.subject.study.uid,
@@ -236,8 +237,8 @@ async function draftCards(
     priorUids: whole.priors.map(({ study }) => study.uid),
     historyDigest: historyDigest(whole.history),
     bundleDigest,
-    promptVersion: wording.version,
-    task,
+    promptVersion: task.wording.version,
+    task: askedOf(task),
   });
   signal.throwIfAborted();
   const sealed = sealRequest(options.sealKey, { key, evidence: whole, bundleDigest, basedOn });

@@ -8,16 +8,14 @@
 import { WetreadError } from '#domain/errors.ts';
 import type { IntendedUse } from '#gather/candidates.ts';
 import { type Bundle, bundleTokenizer, checkStamp, openBundle } from '#model/bundle.ts';
-import { type Wording, wordingSchema } from '#prompt/wording.ts';
 import { type Device, startDevice } from '#runtime/device.ts';
 import type { Site } from '#site/site.ts';
-
-export const task = 'report';
+import { type DraftTask, draftTaskOf } from './task.ts';
 
 export interface SiteBundle {
   readonly entry: Site['bundles'][number];
   readonly bundle: Bundle;
-  readonly wording: Wording;
+  readonly task: DraftTask;
   readonly intendedUse: IntendedUse;
 }
 
@@ -46,13 +44,10 @@ async function openSiteBundle(entry: Site['bundles'][number], environment: Site[
   const bundle = await openBundle(entry.path);
   checkStamp(bundle, environment);
   const { manifest } = bundle;
-  const report = manifest.tasks[task];
-  if (report === undefined)
-    throw new WetreadError('bundle-invalid', `${manifest.name}: found no task "${task}", which drafts are written with`);
   return {
     entry,
     bundle,
-    wording: wordingSchema.parse({ ...manifest.wording, version: manifest.promptVersion, task: report.text }),
+    task: draftTaskOf(manifest),
     intendedUse: { bundle: bundle.digest, modalities: manifest.intendedUse.modalities, regions: manifest.intendedUse.regions },
   };
 }

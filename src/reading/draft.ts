@@ -5,7 +5,6 @@
  * when the study changed while it was read, there is none.
  */
 
-import { type Attributed, attribute } from '#attribution/attribute.ts';
 import { guard } from '#attribution/guard.ts';
 import { renderPicture } from '#dicom/rendered.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
@@ -19,13 +18,14 @@ import { sameModality } from '#domain/relevance.ts';
 import type { Statement } from '#domain/statement.ts';
 import { imageKey, type Study } from '#domain/study.ts';
 import type { FhirClient } from '#fhir/client.ts';
-import { thresholdOn } from '#model/threshold.ts';
-import { buildPrompt, type Prompt, partsOf } from '#prompt/prompt.ts';
+import { buildPrompt } from '#prompt/prompt.ts';
 import type { PictureCache } from '#work/pictures.ts';
-import { type Reader, task } from './bundles.ts';
+import { askAll, withQuestions } from './ask.ts';
+import type { Reader } from './bundles.ts';
 import { readInstances } from './evidence.ts';
 import { type ImageRules, readImages } from './images.ts';
 import type { Request } from './snapshot.ts';
+import { promptsOf } from './task.ts';
 
 export interface DraftTools {
   readonly pacs: Dicomweb;
@@ -49,26 +49,27 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     ctWindows: manifest.ctWindows,
   });
   await checkUnchanged(evidence.subject.study, manifest.intendedUse.modalities, tools.pacs);
-  const prompt = buildPrompt({
-    evidence,
-    pictures: read.pictures,
-    slices: read.slices,
-    wording: reader.wording,
-    limits: { maxImages, tokenBudget: reader.wording.historyMaxTokens, countTokens: reader.countTokens },
+  const [first, ...others] = promptsOf(reader.task).map(({ wording, question }) => {
+    const limits = { maxImages, tokenBudget: wording.historyMaxTokens, countTokens: reader.countTokens };
+    return { question, prompt: buildPrompt({ evidence, pictures: read.pictures, slices: read.slices, wording, limits }) };
   });
-  const attributed = await reader.exclusive(() => ask(reader, prompt, read.pictures, tools.steady));
+  if (first === undefined) throw new WetreadError('internal', 'a draft with nothing to ask');
+  // Questions differ in their words alone: images and history are those of the first prompt.
+  const { prompt } = first;
+  const asked = await reader.exclusive(() => askAll(reader, [first, ...others], read.pictures, tools.steady));
   const shown = read.pictures.filter((picture) => prompt.images.some(({ ref }) => imageKey(ref) === imageKey(picture.ref)));
   const { study } = evidence.subject;
-  const statements = guard(attributed.statements, {
+  const guarded = guard(asked.statements, {
     side: study.side ?? evidence.order.side,
     regions: study.regions.length > 0 ? study.regions : evidence.order.regions,
     sex: evidence.patient.identity.sex,
-    priorGiven: prompt.images.some(({ prior }) => prior) || evidence.history.some(({ kind }) => kind === 'prior-impression'),
+    priorGiven: prompt.images.some(({ prior }) => prior) || prompt.history.some(({ kind }) => kind === 'prior-impression'),
     spacingKnown: prompt.images.map(({ ref }) =>
       shown.some((picture) => imageKey(picture.ref) === imageKey(ref) && picture.spacingMm !== null),
     ),
     record: evidence.history.filter(({ kind }) => kind === 'procedure' || kind === 'problem').map(({ text }) => text),
   });
+  const statements = withQuestions(guarded, asked);
   const basedOn = await confirmedOrders(request.basedOn, study, evidence.patient.id, tools.fhir);
   return {
     key: request.key,
@@ -80,45 +81,21 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     encounter: evidence.order.encounter,
     reportCode: reportCodeOfStudy(evidence.order, study, request.basedOn.length > 0),
     images: await keepPictures(prompt.images, shown, tools.pictures),
-    history: evidence.history,
+    history: prompt.history,
     statements,
-    attribution: attributed.attribution,
+    attribution: asked.attribution,
     model: modelOf(reader),
     leftOut: evidence.leftOut,
     warnings: distinct([
       ...evidence.warnings,
       ...read.warnings,
       ...prompt.warnings,
-      ...attributed.warnings,
+      ...asked.warnings,
       ...basedOn.warnings,
       ...heldBack(statements),
     ]),
     generatedAt: tools.now().toISOString(),
   };
-}
-
-/** The question, the answer, and what each of its sentences depends on. @throws answer-too-long, answer-repeats and what the engine throws */
-async function ask(reader: Reader, prompt: Prompt, pictures: readonly Picture[], now: DraftTools['steady']): Promise<Attributed> {
-  const { device, bundle } = reader;
-  const { manifest } = bundle;
-  const { answer, promptId } = await device.ask({ parts: partsOf(prompt.segments), task, maxNewTokens: null });
-  try {
-    if (answer.stop === 'length')
-      throw new WetreadError('answer-too-long', `the model did not come to an end within ${manifest.limits.maxNewTokens} tokens`);
-    if (answer.stop === 'repetition') throw new WetreadError('answer-repeats', 'the model repeats itself');
-    return await attribute({
-      scorer: (keep, nullImage) => device.score(promptId, keep, nullImage),
-      answer,
-      images: prompt.images.map(({ ref }) => ref),
-      threshold: thresholdOn(manifest, device.info.provider),
-      citeWithoutThreshold: manifest.attribution.citeUncalibrated,
-      timeBudgetMs: manifest.attribution.budgetMs,
-      now,
-      resolve: (ref) => pictures.some((picture) => imageKey(picture.ref) === imageKey(ref)),
-    });
-  } finally {
-    await device.release(promptId);
-  }
 }
 
 /** @throws study-growing when the PACS lists other images than the draft's key names */
@@ -179,7 +156,7 @@ async function keepPictures(images: readonly DraftImage[], pictures: readonly Pi
   return kept;
 }
 
-function modelOf({ bundle, device, wording }: Reader): Draft['model'] {
+function modelOf({ bundle, device, task }: Reader): Draft['model'] {
   const { manifest } = bundle;
   return {
     bundle: `${manifest.name} ${manifest.version}`,
@@ -189,7 +166,7 @@ function modelOf({ bundle, device, wording }: Reader): Draft['model'] {
     license: manifest.license.name,
     stamped: manifest.stamped,
     device: device.info.provider,
-    promptVersion: wording.version,
+    promptVersion: task.wording.version,
   };
 }
 

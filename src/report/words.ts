@@ -124,6 +124,11 @@ export function dependenceWithImages(draft: Draft, statement: Statement): string
   return images.length === 0 ? words : `${words} (${images.join('; ')})`;
 }
 
+/** An answer with the question that it answers: neither says anything alone. */
+export function answeredWords(question: string, answer: string): string {
+  return `Question: ${question} Answer: ${answer}`;
+}
+
 /** How attribution was run (and, in its words, whether support is calibrated), and what dependence is not; one line each. */
 export function methodLines(draft: Draft): readonly string[] {
   return [oneLine(draft.attribution.line), dependenceLine].filter((line) => line !== '');

@@ -147,6 +147,13 @@ describe('the history', () => {
   test("obeys the wording's own limit too", () => {
     expect(historyText(items, { ...defaultWording, historyMaxTokens: 2 }, limits(99)).kept).toHaveLength(1);
   });
+  test('is not given to a model that has no place for it, and that is said', () => {
+    const wording = wordingSchema.parse({ order: ['images', 'task'], task: 'Where?' });
+    expect(historyText(items, wording, limits(99))).toMatchObject({ text: '', kept: [], warnings: [{ code: 'history-not-read' }] });
+    expect(historyText([], wording, limits(99)).warnings).toEqual([]);
+    expect(build({ wording }, items).history).toEqual([]);
+    expect(build({}, items).history).toEqual(items);
+  });
   test('never exceeds the budget, keeps a beginning of the list, and warns exactly when something went', () => {
     const anyItem = fc.record({
       kind: fc.constantFrom('reason' as const, 'problem' as const, 'allergy' as const),

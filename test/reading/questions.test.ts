@@ -1,0 +1,80 @@
+/** A bundle whose model only answers questions, through the service: a card that says what was asked. */
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Manifest } from '#model/bundle-manifest.ts';
+import { askedOf, draftTaskOf, promptsOf } from '#reading/task.ts';
+import { openWard, orderSign, signUntilSettled, type Ward } from './ward.ts';
+
+let ward: Ward;
+let manifest: Manifest;
+
+beforeAll(async () => {
+  ward = await openWard();
+  manifest = JSON.parse(await readFile(join(ward.folder, 'bundle/bundle.json'), 'utf8')) as Manifest; // written by our importer
+});
+afterAll(() => ward.close());
+
+const open = { text: 'Q: {question} A:' };
+
+test('a report is asked for where the model writes one, whatever else it knows', () => {
+  const task = draftTaskOf({ ...manifest, tasks: { report: { text: 'Report {question}.' }, vqa_open: open }, questions: ['Nodule?'] });
+  expect(task).toMatchObject({ name: 'report', questions: [] });
+  expect(promptsOf(task)).toEqual([{ wording: task.wording, question: null }]);
+});
+
+test('questions are asked one by one, on the picture alone unless the bundle words it otherwise', () => {
+  const task = draftTaskOf({ ...manifest, tasks: { vqa_open: open }, questions: ['Nodule?', 'Where?'] });
+  expect(promptsOf(task).map(({ wording, question }) => [wording.task, question])).toEqual([
+    ['Q: Nodule? A:', 'Nodule?'],
+    ['Q: Where? A:', 'Where?'],
+  ]);
+  expect(task.wording).toMatchObject({ order: ['images', 'task'], labels: { current: '', priorSlice: '' } });
+  const worded = draftTaskOf({
+    ...manifest,
+    tasks: { vqa_open: open },
+    wording: { order: ['task', 'images'], labels: { current: 'Now: ' } },
+  });
+  expect(worded.wording).toMatchObject({ order: ['task', 'images'], labels: { current: 'Now: ', prior: '' } });
+});
+
+test('without questions of the bundle one is asked that supposes no finding', () => {
+  const task = draftTaskOf({ ...manifest, tasks: { vqa_open: open } });
+  expect(task.questions).toHaveLength(1);
+  expect(promptsOf(task)[0]?.wording.task).toContain(`Q: ${task.questions[0]}`);
+});
+
+test('other questions make another draft', () => {
+  const keys = [['Nodule?'], ['Where?'], ['Nodule?', 'Where?']].map((questions) =>
+    askedOf(draftTaskOf({ ...manifest, tasks: { vqa_open: open }, questions })),
+  );
+  expect(new Set(keys).size).toBe(3);
+});
+
+test('a bundle that can do neither is refused with both names', () => {
+  expect(() => draftTaskOf({ ...manifest, tasks: { vqa_choice: open } })).toThrow(
+    expect.objectContaining({ code: 'bundle-invalid', message: expect.stringMatching(/"report" or "vqa_open"/) }),
+  );
+});
+
+test('each sentence of the card has its question, and the card says that nothing else was looked for', async () => {
+  const bundle = join(ward.folder, 'questions');
+  await cp(join(ward.folder, 'bundle'), bundle, { recursive: true });
+  const questions = ['Is there a nodule?', 'Which side?'];
+  await writeFile(join(bundle, 'bundle.json'), JSON.stringify({ ...manifest, tasks: { vqa_open: open }, questions }));
+  const service = await ward.start('questions', { bundles: [{ path: bundle, device: 'cpu', threads: 1 }] });
+  try {
+    const patient = ward.patients.find((one) => one.case === 'unread-with-prior')?.person.id ?? '';
+    const { topics, cards } = await signUntilSettled(service.url, orderSign(patient));
+    expect(topics).toEqual(['draft-ready']);
+    const detail = (cards[0]?.detail ?? '').replaceAll('\\', '');
+    const sentences = detail.split('\n').filter((line) => /^- .*\*\(.*\)\*$/.test(line));
+    expect(sentences.length).toBeGreaterThan(1);
+    for (const sentence of sentences) expect(sentence).toMatch(/^- Question: (Is there a nodule\?|Which side\?) Answer: \S/);
+    for (const question of questions) expect(detail).toContain(`Question: ${question} Answer: `);
+    expect(detail).toContain('it was asked 2 questions about the images, and nothing else was looked for');
+    expect(detail).toContain('asked without the history');
+  } finally {
+    await service.stop();
+  }
+});
