@@ -10,7 +10,7 @@ import type { Metadata } from '#model/metadata.ts';
 import { openEngine } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
 import { temporaryFolder } from '../../folder.ts';
-import { type Changes, config, latents, vocab, writeCheckpoint, vocab } from './checkpoint.ts';
+import { type Changes, config, latents, vocab, writeCheckpoint } from './checkpoint.ts';
 
 const folder = await temporaryFolder();
 let made = 0;
