@@ -27,9 +27,8 @@ export function imageDecoderGraphs(a: ImageDecoder): readonly GraphFile[] {
   ];
 }
 
-/** What the engine must know of the graphs. */
-export function imageDecoderSizes(a: ImageDecoder): ModelSizes {
-  const { decoder } = a;
+/** What the engine must know of a decoder whose prompt holds `visualTokens` rows for each image. */
+export function decoderSizes(decoder: DecoderArchitecture, visualTokens: number): ModelSizes {
   return {
     hiddenSize: decoder.hiddenSize,
     layers: decoder.windows.length,
@@ -37,7 +36,12 @@ export function imageDecoderSizes(a: ImageDecoder): ModelSizes {
     headDim: cacheHeadDim(decoder),
     vocabSize: decoder.vocabSize,
     contextTokens: decoder.maxPositions,
-    visualTokens: visualTokens(a.vision),
+    visualTokens,
     needs: decoder.windows.some((window) => window !== null) ? ['attention', 'window'] : ['attention'],
   };
+}
+
+/** What the engine must know of the graphs. */
+export function imageDecoderSizes(a: ImageDecoder): ModelSizes {
+  return decoderSizes(a.decoder, visualTokens(a.vision));
 }

@@ -7,10 +7,11 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
+import { type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
 import { readDecoder } from '../hf-decoder.ts';
+import { decoderSizes } from '../image-decoder.ts';
 import { type PatchEncoder, patchEncoderGraph } from './patch-encoder.ts';
 
 export interface QwenArchitecture {
@@ -170,16 +171,5 @@ export function qwenGraphs(a: QwenArchitecture): readonly GraphFile[] {
 
 /** What the engine must know of the graphs. @param visualTokens decoder rows of the largest picture */
 export function qwenSizes(a: QwenArchitecture, visualTokens: number): ModelSizes {
-  const { decoder } = a;
-  return {
-    hiddenSize: decoder.hiddenSize,
-    layers: decoder.windows.length,
-    kvHeads: decoder.kvHeads,
-    headDim: cacheHeadDim(decoder),
-    vocabSize: decoder.vocabSize,
-    contextTokens: decoder.maxPositions,
-    visualTokens,
-    positionAxes: 3,
-    needs: decoder.windows.some((window) => window !== null) ? ['attention', 'window'] : ['attention'],
-  };
+  return { ...decoderSizes(a.decoder, visualTokens), positionAxes: 3 };
 }

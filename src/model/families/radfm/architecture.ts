@@ -9,10 +9,11 @@ import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { countNumbered, dimensions } from '../../checkpoint/shapes.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
-import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
+import { type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
 import { readDecoder } from '../hf-decoder.ts';
+import { decoderSizes } from '../image-decoder.ts';
 import { attentionWidth, channels, framePatch, type VolumeEncoder, volumeGraph } from './volume-encoder.ts';
 
 export interface RadfmArchitecture {
@@ -104,16 +105,5 @@ export function radfmGraphs(a: RadfmArchitecture): readonly GraphFile[] {
 
 /** What the engine must know of the graphs. */
 export function radfmSizes(a: RadfmArchitecture): ModelSizes {
-  const { decoder } = a;
-  return {
-    hiddenSize: decoder.hiddenSize,
-    layers: decoder.windows.length,
-    kvHeads: decoder.kvHeads,
-    headDim: cacheHeadDim(decoder),
-    vocabSize: decoder.vocabSize,
-    embeddingRows: decoder.vocabSize + imageMarks,
-    contextTokens: decoder.maxPositions,
-    visualTokens: a.encoder.perceiver.latents,
-    needs: ['attention'],
-  };
+  return { ...decoderSizes(a.decoder, a.encoder.perceiver.latents), embeddingRows: a.decoder.vocabSize + imageMarks };
 }

@@ -8,12 +8,13 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
-import { cacheHeadDim, type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
+import { type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
 import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
 import { encoderGraph, type VisionArchitecture, visualTokens } from '../../onnx/vision-transformer.ts';
 import { readDecoder } from '../hf-decoder.ts';
 import { readVision } from '../hf-vision.ts';
+import { decoderSizes } from '../image-decoder.ts';
 import { blocksPerImage, type MergeOrder, type VilaProjector, vilaProjection } from './projector.ts';
 
 export interface VilaArchitecture {
@@ -174,14 +175,5 @@ export function vilaGraphs(a: VilaArchitecture): readonly GraphFile[] {
 
 /** What the engine must know of the graphs. */
 export function vilaSizes({ decoder, vision, projector }: VilaArchitecture): ModelSizes {
-  return {
-    hiddenSize: decoder.hiddenSize,
-    layers: decoder.windows.length,
-    kvHeads: decoder.kvHeads,
-    headDim: cacheHeadDim(decoder),
-    vocabSize: decoder.vocabSize,
-    contextTokens: decoder.maxPositions,
-    visualTokens: projector.kind === 'merge' ? blocksPerImage(projector) : visualTokens(vision),
-    needs: decoder.windows.some((window) => window !== null) ? ['attention', 'window'] : ['attention'],
-  };
+  return decoderSizes(decoder, projector.kind === 'merge' ? blocksPerImage(projector) : visualTokens(vision));
 }
