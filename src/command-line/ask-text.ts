@@ -1,5 +1,6 @@
 /** What `ask` prints: the tasks of a bundle, and an answer's statements with their images. */
 import type { Attributed } from '#attribution/attribute.ts';
+import type { Section } from '#domain/statement.ts';
 import type { Manifest } from '#model/bundle-manifest.ts';
 import { dependenceLine, dependenceWords, sectionTitle } from '#report/words.ts';
 import type { LoadedImage } from './pictures.ts';
@@ -28,7 +29,7 @@ export function wholeShares({ contributions }: Attributed, images: number): read
 
 export interface StatementRow {
   readonly number: number;
-  readonly section: string;
+  readonly section: Section;
   readonly text: string;
   /** In the product's words: "depends on image 1". */
   readonly words: string;
@@ -71,7 +72,7 @@ const signed = (value: number) => `${value < 0 ? '' : '+'}${value.toFixed(3)}`;
 /** One block for each statement: its words, what it depends on, and a line for each image. */
 export function attributionText(rows: readonly StatementRow[], images: readonly LoadedImage[], method: string): string {
   const blocks = rows.map((row) => {
-    const title = sectionTitle[row.section as keyof typeof sectionTitle];
+    const title = sectionTitle[row.section];
     const support = row.support === null ? '' : `; the images add ${signed(row.support)} nats a token`;
     const lines = row.images.map(({ image, share, delta, cited }) => {
       const loaded = images[image - 1];
