@@ -35,6 +35,8 @@ export interface Family {
   readonly configFile?: string;
   /** Whether a checkpoint's config (parsed) is of this family. */
   detect(config: unknown): boolean;
+  /** Whether a folder is of this family by the names in it, where no config lies at a known place; absent = the config says it. */
+  detectFolder?(from: string): boolean;
   /** Writes graphs and tokenizer into the folder `to`; checks come before the first write. */
   import(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport>;
   /** A prompt as the engine runs it. @throws too-many-images, prompt-too-long */
