@@ -1,6 +1,6 @@
 /**
- * Our names of tensors in the authors' spelling, and back to values. torch.nn.MultiheadAttention stores queries, keys and values in one
- * `in_proj_weight` or `in_proj_bias`, in this order: it is taken apart where a spelling leads to it.
+ * Our names of tensors in the authors' spelling, and back to values. Where queries, keys and values lie in one tensor, one under the other, it
+ * is taken apart: torch.nn.MultiheadAttention's `in_proj_weight` and `in_proj_bias`, GPT-2's `c_attn`, CLIPCap's `to_keys_values`.
  */
 import type { TensorNeed } from '../onnx/graph.ts';
 import type { TensorSource } from './tensors.ts';
@@ -17,13 +17,24 @@ export function spelt(ours: string, spelling: Spelling): string {
   );
 }
 
-const parts = ['q', 'k', 'v'] as const;
-const packed = /\.in_proj_(weight|bias)$/;
+/** [the authors' name, what lies in it in this order]. */
+const packings: readonly (readonly [RegExp, readonly string[]])[] = [
+  [/\.(in_proj_|c_attn\.)(weight|bias)$/, ['q', 'k', 'v']],
+  [/\.to_keys_values\.weight$/, ['k', 'v']],
+];
 
-/** Which third of a packed tensor is ours; null = all of a tensor. */
-function thirdOf(ours: string, theirs: string): number | null {
-  const part = parts.findIndex((letter) => ours.includes(`.${letter}_proj.`));
-  return packed.test(theirs) && part >= 0 ? part : null;
+interface Share {
+  readonly part: number;
+  readonly of: number;
+}
+
+/** Which share of a packed tensor is ours; null = all of a tensor. */
+function shareOf(ours: string, theirs: string): Share | null {
+  for (const [pattern, letters] of packings) {
+    const part = letters.findIndex((letter) => ours.includes(`.${letter}_proj.`));
+    if (pattern.test(theirs) && part >= 0) return { part, of: letters.length };
+  }
+  return null;
 }
 
 /** The authors' names of all needs, with the shapes that they must have. */
@@ -31,8 +42,9 @@ export function expectedShapes(needs: Iterable<TensorNeed>, spelling: Spelling):
   const expected = new Map<string, readonly number[]>();
   for (const { name, shape } of needs) {
     const theirs = spelt(name, spelling);
+    const share = shareOf(name, theirs);
     const [rows = 1, ...rest] = shape;
-    expected.set(theirs, thirdOf(name, theirs) === null ? shape : [parts.length * rows, ...rest]);
+    expected.set(theirs, share === null ? shape : [rows * share.of, ...rest]);
   }
   return expected;
 }
@@ -42,10 +54,10 @@ export function speltReader(source: TensorSource, spelling: Spelling): (ours: st
   let last: { readonly name: string; readonly values: Float32Array } | null = null;
   return async (ours) => {
     const theirs = spelt(ours, spelling);
-    const third = thirdOf(ours, theirs);
-    if (third === null) return await source.readF32(theirs);
+    const share = shareOf(ours, theirs);
+    if (share === null) return await source.readF32(theirs);
     if (last?.name !== theirs) last = { name: theirs, values: await source.readF32(theirs) };
-    const length = last.values.length / parts.length;
-    return last.values.slice(third * length, (third + 1) * length);
+    const length = last.values.length / share.of;
+    return last.values.slice(share.part * length, (share.part + 1) * length);
   };
 }

@@ -34,20 +34,26 @@ const INT32 = 6;
 const HEAD_MULTIPLE = 16;
 
 /** Values per head in the graph and in the key-value cache. */
-export function cacheHeadDim(a: DecoderArchitecture): number {
+export function cacheHeadDim(a: Pick<DecoderArchitecture, 'headDim'>): number {
   return Math.ceil(a.headDim / HEAD_MULTIPLE) * HEAD_MULTIPLE;
 }
 
 /** undefined where heads need no widening. */
-function padding(a: DecoderArchitecture, axis: HeadPadding['axis']): HeadPadding | undefined {
+export function padding(a: Pick<DecoderArchitecture, 'headDim'>, axis: HeadPadding['axis']): HeadPadding | undefined {
   const padded = cacheHeadDim(a);
   return padded === a.headDim ? undefined : { axis, size: a.headDim, padded };
 }
 
-const embeddingNeed = (a: DecoderArchitecture): TensorNeed => ({ name: 'decoder.embed_tokens.weight', shape: [a.vocabSize, a.hiddenSize] });
+/** What the token table and the head are made of. */
+export type Vocabulary = Pick<DecoderArchitecture, 'vocabSize' | 'hiddenSize' | 'tiedHead'>;
+
+const embeddingNeed = (a: Pick<Vocabulary, 'vocabSize' | 'hiddenSize'>): TensorNeed => ({
+  name: 'decoder.embed_tokens.weight',
+  shape: [a.vocabSize, a.hiddenSize],
+});
 
 /** input_ids [batch, sequence] i64 -> inputs_embeds [batch, sequence, hidden]. Ids outside the table are the caller's to refuse. */
-export function embeddingGraph(a: DecoderArchitecture): Graph {
+export function embeddingGraph(a: Pick<Vocabulary, 'vocabSize' | 'hiddenSize'>): Graph {
   const graph = new Graph('embedding');
   graph.input('input_ids', 'i64', ['batch_size', 'sequence_length']);
   graph.weight('embed_tokens', [a.vocabSize, a.hiddenSize], { kind: 'stored', tensors: [embeddingNeed(a)] });
@@ -66,7 +72,7 @@ interface Linear {
 }
 
 /** x [.., into] times the tensors' rows, side by side; with `bias`, plus their biases. */
-function linear(graph: Graph, x: string, out: string, { into, parts, bias, heads }: Linear): string {
+export function linear(graph: Graph, x: string, out: string, { into, parts, bias, heads }: Linear): string {
   const wider = (size: number, axis: HeadPadding['axis']): number => (heads?.axis === axis ? (size / heads.size) * heads.padded : size);
   const width = parts.reduce((sum, [, size]) => sum + wider(size, 'out'), 0);
   const layout = heads === undefined ? {} : { heads };
@@ -84,9 +90,8 @@ function linear(graph: Graph, x: string, out: string, { into, parts, bias, heads
   return graph.op('Add', [graph.op('MatMul', [x, matrix], `${out}.product`), offset], out);
 }
 
-/** Values that all layers share: lengths from the mask, the rotary tables. */
-function shared(graph: Graph, a: DecoderArchitecture): void {
-  const width = cacheHeadDim(a);
+/** From attention_mask: `seqlens_k` and `total_sequence_length` of the attention kernel, and the latter as `total_i64`, a scalar. */
+export function lengths(graph: Graph): void {
   graph.integers('axis1', [1]);
   graph.integers('one', [1]);
   graph.integers('index1', [1], []);
@@ -96,7 +101,12 @@ function shared(graph: Graph, a: DecoderArchitecture): void {
   graph.op('Shape', ['attention_mask'], 'mask_shape');
   graph.op('Gather', ['mask_shape', 'index1'], 'total_i64', { axis: { int: 0 } });
   graph.op('Cast', ['total_i64'], 'total_sequence_length', { to: { int: INT32 } });
-  rotaryCaches(graph, a, positionRows(graph, a, width / 2));
+}
+
+/** Values that all layers share: lengths from the mask, the rotary tables. */
+function shared(graph: Graph, a: DecoderArchitecture): void {
+  lengths(graph);
+  rotaryCaches(graph, a, positionRows(graph, a, cacheHeadDim(a) / 2));
 }
 
 /** cos_cache and sin_cache; with `rows`, the rows of the whole tables that these are in this call. */
@@ -208,7 +218,7 @@ function normWeight(graph: Graph, a: DecoderArchitecture, norm: string): string 
 }
 
 /** The rows of `input` that `logit_positions` names, times the head. A tied head is the embedding in the layout that is fast to multiply by. */
-function head(graph: Graph, a: DecoderArchitecture, input: string): void {
+export function head(graph: Graph, a: Vocabulary, input: string): void {
   graph.input('logit_positions', 'i64', ['logit_count']);
   graph.op('Gather', [input, 'logit_positions'], 'head.rows', { axis: { int: 1 } });
   const need = a.tiedHead ? embeddingNeed(a) : { name: 'head.weight', shape: [a.vocabSize, a.hiddenSize] };

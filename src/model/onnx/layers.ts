@@ -7,7 +7,7 @@ import type { Graph, TensorNeed } from './graph.ts';
 
 /** Those that a config of a tower or projector may name. */
 export const activations = ['quick_gelu', 'gelu', 'gelu_pytorch_tanh'] as const;
-export type Activation = (typeof activations)[number] | 'relu';
+export type Activation = (typeof activations)[number] | 'relu' | 'tanh';
 
 export function stored(graph: Graph, name: string, need: TensorNeed, dims = need.shape): string {
   return graph.weight(name, dims, { kind: 'stored', tensors: [need] });
@@ -46,19 +46,20 @@ export function layerNorm(
 
 export function activate(graph: Graph, kind: Activation, x: string, name: string): string {
   if (kind === 'relu') return graph.op('Relu', [x], name);
+  if (kind === 'tanh') return graph.op('Tanh', [x], name);
   if (kind === 'quick_gelu') return graph.contrib('QuickGelu', [x], name, { alpha: { float: 1.702 } });
   return graph.op('Gelu', [x], name, { approximate: { text: kind === 'gelu' ? 'none' : 'tanh' } });
 }
 
 /**
  * Full attention of the rows `x` [batch, rows, size] on the rows `seen` [batch, .., size]; no row is hidden.
- * Tensors: `from`.q_proj, .k_proj, .v_proj and .out_proj, each with a bias.
+ * Tensors: `from`.q_proj, .k_proj, .v_proj and .out_proj, each with a bias; with `bias` false the first three have none.
  */
 export function attention(
   graph: Graph,
   name: string,
   from: string,
-  { size, heads }: { readonly size: number; readonly heads: number },
+  { size, heads, bias = true }: { readonly size: number; readonly heads: number; readonly bias?: boolean },
   x: string,
   seen: string,
 ): string {
@@ -69,10 +70,8 @@ export function attention(
     });
     return graph.op('MatMul', [part === 'q' ? x : seen, weight], `${name}.${part}`);
   });
-  const bias = graph.weight(`${name}.bias`, [3 * size], {
-    kind: 'stored',
-    tensors: ['q', 'k', 'v'].map((part) => ({ name: `${from}.${part}_proj.bias`, shape: [size] })),
-  });
-  const context = graph.contrib('MultiHeadAttention', [...apart, bias], `${name}.context`, { num_heads: { int: heads } });
+  const tensors = ['q', 'k', 'v'].map((part) => ({ name: `${from}.${part}_proj.bias`, shape: [size] }));
+  const offsets = bias ? [graph.weight(`${name}.bias`, [3 * size], { kind: 'stored', tensors })] : [];
+  const context = graph.contrib('MultiHeadAttention', [...apart, ...offsets], `${name}.context`, { num_heads: { int: heads } });
   return linear(graph, context, `${name}.out`, `${from}.out_proj`, { into: size, out: size });
 }

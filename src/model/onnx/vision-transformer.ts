@@ -76,14 +76,17 @@ export interface BlockSizes {
   readonly heads: number;
   readonly activation: Activation;
   readonly normEpsilon: number;
+  /** Absent = queries, keys and values have biases. */
+  readonly qkvBias?: boolean;
 }
 
 /** One pre-norm block with full attention: x [.., rows, hidden]; `at` names its values in the graph, `from` its tensors. */
 export function block(graph: Graph, a: BlockSizes, at: string, from: string, x: string): string {
   const hidden = a.hiddenSize;
   const norm = { size: hidden, epsilon: a.normEpsilon };
+  const sizes = { size: hidden, heads: a.heads, bias: a.qkvBias ?? true };
   const normed = layerNorm(graph, x, `${at}.norm1`, `${from}.layer_norm1`, norm);
-  const attended = attention(graph, `${at}.attention`, `${from}.self_attn`, { size: hidden, heads: a.heads }, normed, normed);
+  const attended = attention(graph, `${at}.attention`, `${from}.self_attn`, sizes, normed, normed);
   const middle = graph.op('Add', [x, attended], `${at}.middle`);
   const normed2 = layerNorm(graph, middle, `${at}.norm2`, `${from}.layer_norm2`, norm);
   const up = linear(graph, normed2, `${at}.fc1`, `${from}.mlp.fc1`, { into: hidden, out: a.intermediateSize });
@@ -112,16 +115,27 @@ export interface Projection {
   add(graph: Graph, vision: string): string;
 }
 
+/** Adds the input pixel_values [images, channels, size, size] and the tower: [images, encoderRows, hidden], before its last norm. */
+export function towerRows(graph: Graph, a: VisionArchitecture): string {
+  graph.input('pixel_values', 'f32', ['images', a.channels, a.imageSize, a.imageSize]);
+  let x = embeddings(graph, a);
+  for (let index = 0; index < a.blocks; index++) x = block(graph, a, `blocks.${index}`, `vision.encoder.layers.${index}`, x);
+  return x;
+}
+
+/** The tower's last norm over `rows` [.., hidden]. */
+export function postNorm(graph: Graph, a: VisionArchitecture, rows: string): string {
+  return layerNorm(graph, rows, 'post_norm', 'vision.post_layernorm', { size: a.hiddenSize, epsilon: a.normEpsilon });
+}
+
 /**
  * pixel_values [images, channels, size, size] f32 -> `vision` [images, visualTokens, hidden], the hidden state that the projector sees, and
  * `features` [images, rows, outSize], one decoder row per visual token.
  */
 export function encoderGraph(a: VisionArchitecture, projection: Projection): Graph {
-  const graph = new Graph('vision');
-  graph.input('pixel_values', 'f32', ['images', a.channels, a.imageSize, a.imageSize]);
-  let x = embeddings(graph, a);
-  for (let index = 0; index < a.blocks; index++) x = block(graph, a, `blocks.${index}`, `vision.encoder.layers.${index}`, x);
-  if (a.postNorm === true) x = layerNorm(graph, x, 'post_norm', 'vision.post_layernorm', { size: a.hiddenSize, epsilon: a.normEpsilon });
+  const graph = new Graph('vision', 'f16');
+  const rows = towerRows(graph, a);
+  const x = a.postNorm === true ? postNorm(graph, a, rows) : rows;
   graph.integers('slice.start', [a.dropFirst ? 1 : 0]);
   graph.integers('slice.end', [encoderRows(a)]);
   graph.integers('slice.axis', [1]);

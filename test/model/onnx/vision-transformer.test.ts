@@ -78,6 +78,7 @@ function patch(a: VisionArchitecture, pixels: Float32Array, image: number, row: 
 
 const activate: Record<Activation, (x: number) => number> = {
   relu: (x) => Math.max(0, x),
+  tanh: Math.tanh,
   quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
   gelu_pytorch_tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
   // The normal distribution by Simpson's rule; beyond six standard deviations nothing is left to add.
@@ -100,6 +101,7 @@ test.each([
   [2, 'quick_gelu', true],
   [3, 'gelu', true],
   [2, 'relu', true],
+  [3, 'tanh', true],
 ] as const)('%i projector layers with %s, bias %s, equal plain arithmetic, row by row of the image', async (layers, activation, bias) => {
   const { pixels, vision, features } = await run(tower, layers, activation, bias, 2);
   expect([vision.dims, features.dims]).toEqual([
