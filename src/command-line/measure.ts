@@ -1,18 +1,29 @@
 /** Commands that measure: parity with golden numbers, evaluation on phantoms, what this machine can do; and the phantoms' export. */
 import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
 import type { AttributionFigures } from '#evaluate/attribution.ts';
 import type { Share } from '#evaluate/score.ts';
+import { type WeightType, weightTypes } from '#model/onnx/stored-weights.ts';
 import { printJson, progressLine, several, wholeNumber } from './terminal.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
-async function parity(flags: { readonly golden: readonly string[]; readonly json?: boolean }): Promise<void> {
+interface ParityFlags {
+  readonly golden: readonly string[];
+  readonly weights: WeightType;
+  readonly json?: boolean;
+}
+
+async function parity(flags: ParityFlags): Promise<void> {
   const { parityTable, runParity } = await import('#parity/parity.ts');
   if (flags.golden.length === 0) throw new WetreadError('usage', 'found no --golden DIR, expected at least one');
   let ok = true;
   for (const dir of flags.golden) {
+    if (flags.weights !== 'fp32') {
+      ok = (await precision(resolve(dir), flags)) && ok;
+      continue;
+    }
     const result = await runParity(resolve(dir), (row) => progressLine(row.name));
     progressLine('');
     if (flags.json === true) printJson(result);
@@ -20,6 +31,16 @@ async function parity(flags: { readonly golden: readonly string[]; readonly json
     ok = ok && result.ok;
   }
   if (!ok) process.exitCode = 1;
+}
+
+/** What other weights than fp32 cost. */
+async function precision(dir: string, flags: ParityFlags): Promise<boolean> {
+  const { precisionTable, runPrecision } = await import('#parity/precision.ts');
+  const result = await runPrecision(dir, flags.weights, progressLine);
+  progressLine('');
+  if (flags.json === true) printJson(result);
+  else process.stdout.write(`${precisionTable(result)}\n`);
+  return result.ok;
 }
 
 interface EvaluateFlags {
@@ -90,6 +111,11 @@ export function addMeasureCommands(program: Command): void {
     .command('parity')
     .description('import the checkpoints of golden folders and compare every number with the reference')
     .option('--golden <dir>', 'folder with cases at any depth; may be given several times', several, [])
+    .addOption(
+      new Option('--weights <type>', 'fp16 or int8: how far bundles with such weights are from fp32 ones')
+        .choices(weightTypes)
+        .default('fp32'),
+    )
     .option('--json', 'as JSON')
     .action(parity);
   program

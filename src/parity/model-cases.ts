@@ -3,23 +3,19 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { NullImage, PromptPart } from '#domain/answer.ts';
-import { WetreadError } from '#domain/errors.ts';
-import { filled } from '#domain/task-text.ts';
+import type { NullImage } from '#domain/answer.ts';
 import { bundleTokenizer } from '#model/bundle.ts';
-import type { Manifest } from '#model/bundle-manifest.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
 import type { TensorSource } from '#model/checkpoint/tensors.ts';
-import type { EncodedPrompt, RawVolume, VolumePart } from '#model/encoded.ts';
-import { familyOf } from '#model/families/registry.ts';
+import type { EncodedPrompt } from '#model/encoded.ts';
 import { importCheckpoint } from '#model/import.ts';
-import { readPicture } from '#model/picture-file.ts';
+import type { WeightType } from '#model/onnx/stored-weights.ts';
 import { letterId } from '#model/tokenizer/letters.ts';
-import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import { joinRows, type Rows } from '#runtime/decoder.ts';
 import { type Engine, openEngine, type Prepared, type Whole } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
 import { type CaseFile, type ModelCase, modelCaseSchema, tensorsPath } from './case.ts';
+import { encodedOf, type GoldenCase, type Vocabulary } from './case-prompt.ts';
 import { absent, type Cell, compareClose, compareExact, miss, type Tolerance, worst } from './compare.ts';
 import { keepOneIn, leaveOneOut, shapley, subsets } from './games.ts';
 import { readImportOptions } from './import-options.ts';
@@ -39,50 +35,87 @@ function toleranceOf(tensors: TensorSource, name: string, { family, tolerance }:
   return comparedByRow.has(family) && name !== 'pixel_values' && row !== undefined ? { ...tolerance, row } : tolerance;
 }
 
-interface Loaded {
-  readonly manifest: Manifest;
-  readonly tokenizer: Tokenizer;
+/** An imported checkpoint on its engine. */
+export interface Loaded extends Vocabulary {
   readonly engine: Engine;
 }
 
-/** Rows of the cases that share a checkpoint and a template. */
+/** Rows of the cases of one checkpoint. */
 export async function runModelCases(folder: string, files: readonly CaseFile[]): Promise<Row[]> {
-  const cases = files.map((file) => ({ file, golden: modelCaseSchema.parse(file.json) }));
   const rows: Row[] = [];
-  for (const template of new Set(cases.map(({ golden }) => golden.template))) {
-    const mine = cases.filter(({ golden }) => golden.template === template);
-    const maxImages = Math.max(1, ...mine.map(({ golden }) => golden.segments.filter((segment) => 'image' in segment).length));
-    const work = await mkdtemp(join(tmpdir(), 'wetread-parity-'));
-    try {
-      const { bundle } = await importCheckpoint({
-        from: join(folder, 'checkpoint'),
-        to: join(work, 'bundle'),
-        metadata: { ...(await readImportOptions(folder)), template: template ?? 'raw', limits: { maxImages } },
-      });
-      const { manifest } = bundle;
-      const engine = await openEngine(
-        openStockRuntime({ provider: 'cpu', threads: null, strict: false }),
-        bundle.dir,
-        manifest.graphs,
-        manifest.sizes,
-      );
-      try {
-        const loaded = { manifest, tokenizer: await bundleTokenizer(bundle), engine };
-        for (const { file, golden } of mine)
-          rows.push(await runCase(loaded, file, golden).catch((error: unknown) => failedRow(file.name, error)));
-      } finally {
-        await engine.close();
-      }
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
+  for (const cases of casesByTemplate(files)) {
+    await withEngine(folder, cases, 'fp32', async (loaded) => {
+      for (const one of cases) rows.push(await runCase(loaded, one).catch((error: unknown) => failedRow(one.file.name, error)));
+    });
   }
   return rows;
 }
 
-async function runCase(loaded: Loaded, file: CaseFile, golden: ModelCase): Promise<Row> {
-  const manifest = withSystem(loaded.manifest, golden);
-  const encoded = encodedCase({ ...loaded, manifest }, await partsOf(file.folder, worded(manifest, golden)), golden.mask_count ?? null);
+/** Cases that share a template: a bundle has one. */
+export function casesByTemplate(files: readonly CaseFile[]): GoldenCase[][] {
+  const cases = files.map((file) => ({ file, golden: modelCaseSchema.parse(file.json) }));
+  return [...new Set(cases.map(({ golden }) => golden.template))].map((template) =>
+    cases.filter(({ golden }) => golden.template === template),
+  );
+}
+
+/** Imports the checkpoint of `folder` for cases of one template and gives its engine to `use`. */
+export async function withEngine<T>(
+  folder: string,
+  cases: readonly GoldenCase[],
+  weights: WeightType,
+  use: (loaded: Loaded) => Promise<T>,
+): Promise<T> {
+  const maxImages = Math.max(1, ...cases.map(({ golden }) => golden.segments.filter((segment) => 'image' in segment).length));
+  const work = await mkdtemp(join(tmpdir(), 'wetread-parity-'));
+  try {
+    const { bundle } = await importCheckpoint({
+      from: join(folder, 'checkpoint'),
+      to: join(work, 'bundle'),
+      metadata: { ...(await readImportOptions(folder)), template: cases[0]?.golden.template ?? 'raw', limits: { maxImages } },
+      weights,
+    });
+    const { manifest } = bundle;
+    const runtime = openStockRuntime({ provider: 'cpu', threads: null, strict: false });
+    const engine = await openEngine(runtime, bundle.dir, manifest.graphs, manifest.sizes);
+    try {
+      return await use({ manifest, tokenizer: await bundleTokenizer(bundle), engine });
+    } finally {
+      await engine.close();
+    }
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** What a case's prompt gives, to be compared between bundles of other weights. */
+export interface Numbers {
+  /** [rows, vocabSize] */
+  readonly logits: Float32Array;
+  readonly vocabSize: number;
+  /** The answer; null where the case asks for none. */
+  readonly tokens: readonly number[] | null;
+  /** Total log-probability of the case's answer for each subset of its images. */
+  readonly logProbs: readonly number[];
+}
+
+export async function numbersOf(loaded: Loaded, one: GoldenCase): Promise<Numbers> {
+  const { engine } = loaded;
+  const { golden } = one;
+  const prepared = await engine.prepare(await encodedOf(loaded, one), golden.generation?.max_new_tokens ?? 0);
+  const logProbs: number[] = [];
+  for (const nullImage of ['black', 'mean'] as const) {
+    const table = golden.score?.[`null_${nullImage}`];
+    if (!table || !golden.answer_ids) continue;
+    logProbs.push(...(await scoreSubsets(engine, prepared, golden.answer_ids, Object.keys(table), nullImage)).values());
+  }
+  const logits = await logitsOf(engine, prepared, await engine.whole(prepared), golden);
+  return { logits, vocabSize: engine.sizes.vocabSize, tokens: await answerOf(loaded, prepared, golden), logProbs };
+}
+
+async function runCase(loaded: Loaded, one: GoldenCase): Promise<Row> {
+  const { file, golden } = one;
+  const encoded = await encodedOf(loaded, one);
   const tensors = existsSync(tensorsPath(file)) ? await openSafetensors(tensorsPath(file)) : null;
   try {
     const prepared = await loaded.engine.prepare(encoded, golden.generation?.max_new_tokens ?? 0);
@@ -94,61 +127,6 @@ async function runCase(loaded: Loaded, file: CaseFile, golden: ModelCase): Promi
     });
   } finally {
     await tensors?.close();
-  }
-}
-
-/** Segments as parts of a prompt: pictures, and volumes where a file holds tensors. */
-async function partsOf(folder: string, golden: ModelCase): Promise<(PromptPart | VolumePart)[]> {
-  const parts: (PromptPart | VolumePart)[] = [];
-  for (const segment of golden.segments) {
-    if ('text' in segment) parts.push({ kind: 'text', text: segment.text });
-    else if (segment.image.endsWith('.safetensors')) parts.push({ kind: 'volume', volume: await readVolume(join(folder, segment.image)) });
-    else parts.push({ kind: 'image', image: await readPicture(join(folder, segment.image)) });
-  }
-  return parts;
-}
-
-/** gemma3 has no system role: a case's system text stands in front of its user turn. Other families' templates hold theirs. */
-function withSystem(manifest: Manifest, { system }: ModelCase): Manifest {
-  if (manifest.family !== 'gemma3' || !system) return manifest;
-  const { template } = manifest.prompt;
-  return { ...manifest, prompt: { ...manifest.prompt, template: { ...template, before: `${template.before}${system}\n\n` } } };
-}
-
-/** The options of a choice stand after the question as the family's own task of choice says. */
-function worded({ tasks }: Manifest, golden: ModelCase): ModelCase {
-  const { choices } = golden;
-  const task = tasks.vqa_choice;
-  if (!choices || task === undefined) return golden;
-  const segments = golden.segments.map((segment) =>
-    'text' in segment ? { text: filled(task.text, segment.text, choices, task.between) } : segment,
-  );
-  return { ...golden, segments };
-}
-
-/** @param masks tokens of the answer, where it is read in one pass */
-function encodedCase(
-  { manifest, tokenizer }: Omit<Loaded, 'engine'>,
-  parts: readonly (PromptPart | VolumePart)[],
-  masks: number | null,
-): EncodedPrompt {
-  const family = familyOf(manifest.family);
-  const flat = parts.filter((part) => part.kind !== 'volume');
-  if (masks !== null && family.encodeMasked !== undefined) return family.encodeMasked(manifest, tokenizer, flat, masks);
-  if (flat.length === parts.length) return family.encode(manifest, tokenizer, flat);
-  if (family.encodeVolumes === undefined)
-    throw new WetreadError('pixel-unsupported', `the case has a volume, ${family.name} reads pictures`);
-  return family.encodeVolumes(manifest, tokenizer, parts);
-}
-
-/** Tensor `volume` [depth, height, width] of a file. */
-async function readVolume(path: string): Promise<RawVolume> {
-  const source = await openSafetensors(path);
-  try {
-    const [depth = 0, height = 0, width = 0] = source.info('volume').shape;
-    return { depth, height, width, values: await source.readF32('volume') };
-  } finally {
-    await source.close();
   }
 }
 
@@ -233,8 +211,9 @@ function stripped(text: string): string {
   return text.replace(new RegExp(`^${space}|${space}$`, 'g'), '');
 }
 
-async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Prepared, golden: ModelCase): Promise<Cell> {
-  if (!golden.output_ids || !golden.generation) return absent;
+/** The answer as the case asks for it; null where it asks for none. */
+async function answerOf({ engine, manifest }: Loaded, prepared: Prepared, golden: ModelCase): Promise<readonly number[] | null> {
+  if (!golden.generation) return null;
   const { max_new_tokens: maxNewTokens, stop_ids: stopIds, min_new_tokens: minNewTokens } = golden.generation;
   const options = {
     maxNewTokens,
@@ -244,7 +223,13 @@ async function greedyCell({ engine, tokenizer, manifest }: Loaded, prepared: Pre
     // The authors' code may choose a row of the head that has no token; at run time it is never chosen.
     tokenizerSize: manifest.sizes.vocabSize,
   };
-  const { tokens } = await engine.generate(prepared, options);
+  return (await engine.generate(prepared, options)).tokens;
+}
+
+async function greedyCell(loaded: Loaded, prepared: Prepared, golden: ModelCase): Promise<Cell> {
+  const { tokenizer, manifest } = loaded;
+  const tokens = golden.output_ids ? await answerOf(loaded, prepared, golden) : null;
+  if (tokens === null || !golden.output_ids) return absent;
   const cell = compareExact(tokens, golden.output_ids);
   if (cell.miss || golden.output_text === null || golden.output_text === undefined) return cell;
   const { text: whole } = tokenizer.decode(tokens.filter((id) => id < tokenizer.size));

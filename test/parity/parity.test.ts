@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { compareClose, compareExact } from '#parity/compare.ts';
 import { keepOneIn, leaveOneOut, shapley } from '#parity/games.ts';
 import { parityTable, runParity } from '#parity/parity.ts';
+import { precisionTable, runPrecision } from '#parity/precision.ts';
 import { golden, temporaryFolder } from '../model/folder.ts';
 import { available, sharedPath } from '../setup/require.ts';
 
@@ -116,6 +117,35 @@ describe('a checker that can fail', () => {
     const root = await changed('text', () => undefined);
     await writeFile(join(root, 'some/depth/cases/bad.json'), '{');
     expect((await runParity(root)).rows.find(({ name }) => name.endsWith('bad'))).toMatchObject({ verdict: 'MISS' });
+  });
+});
+
+describe('bundles with other weights than fp32', () => {
+  test.each(['fp16', 'int8'] as const)('%s: the largest differences are told by family', async (weights) => {
+    const result = await runPrecision(golden, weights);
+    expect(result.families.map(({ family, failures }) => [family, failures])).toEqual([['llava', []]]);
+    const [llava] = result.families;
+    expect(llava?.logits).toBeGreaterThan(0);
+    expect(llava?.logProbs).toBeGreaterThan(0);
+    expect(llava?.answers).toBe(llava?.cases);
+    expect(result.ok).toBe(true);
+    expect(result.tolerance).toBe(weights === 'fp16' ? 0.01 : null);
+    expect(precisionTable(result)).toMatch(new RegExp(`of ${weights} bundles[^]*\\nllava +${llava?.cases} `));
+  });
+
+  test('fp32 against itself is zero, and a set without a case is a failure', async () => {
+    const same = await runPrecision(join(golden, 'llava/original-llama-bin2'), 'fp32');
+    expect(same.families).toMatchObject([{ logits: 0, ofRow: 0, logProbs: 0, failures: [] }]);
+    expect(same.families[0]?.equalAnswers).toBe(same.families[0]?.answers);
+    expect((await runPrecision(join(golden, 'llava/original-llama-bin2/checkpoint'), 'fp16')).ok).toBe(false);
+  });
+
+  test('a checkpoint that cannot be imported is told and is a failure', async () => {
+    const root = await changed('broken-weights', () => undefined);
+    await rm(join(root, 'some/depth/checkpoint/tokenizer.model'));
+    const result = await runPrecision(root, 'int8');
+    expect(result.ok).toBe(false);
+    expect(precisionTable(result)).toContain('tokenizer-unsupported: ');
   });
 });
 

@@ -8,9 +8,9 @@ import { statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WetreadError } from '#domain/errors.ts';
 import { type DataFile, openDataFile, type Place } from './data-file.ts';
-import type { Graph, Placement, TensorNeed, Weight } from './graph.ts';
+import type { Form, Graph, Placement, TensorNeed, Weight } from './graph.ts';
 import { BeyondHalf, type ReadTensor, storedBytes, writeWeight } from './layout.ts';
-import { type Form, formOf, readingNodes, type Stored, type WeightType } from './stored-weights.ts';
+import { formOf, readingNodes, type Stored, type WeightType } from './stored-weights.ts';
 
 const INLINE_BELOW_BYTES = 1024;
 

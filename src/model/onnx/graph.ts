@@ -45,6 +45,9 @@ export type Recipe =
   | { readonly kind: 'stored' | 'transposed'; readonly tensors: readonly TensorNeed[]; readonly heads?: HeadPadding }
   | { readonly kind: 'computed'; readonly values: () => Float32Array };
 
+/** How a weight's values are stored, from the finest; `rows8`: [out, in] in 8-bit blocks along `in`. */
+export type Form = 'f32' | 'f16' | 'rows8';
+
 /** f32 weight of a graph. Two weights with one `key` hold the same bytes and share one place in the data file. */
 export interface Weight {
   readonly name: string;
@@ -130,6 +133,7 @@ function keyOf(graph: string, name: string, recipe: Recipe): string {
 /** One graph under construction. Every value has one name; a node's inputs must exist before it ('' = an optional input left out). */
 export class Graph {
   readonly name: string;
+  readonly coarsest: Form;
   readonly weights: Weight[] = [];
   readonly nodes: Node[] = [];
   readonly #inputs: Field[] = [];
@@ -137,8 +141,10 @@ export class Graph {
   readonly #constants: Field[] = [];
   readonly #known = new Set<string>(['']);
 
-  constructor(name: string) {
+  /** @param coarsest the coarsest form that its matrices may be stored in (stored-weights.ts); absent = any */
+  constructor(name: string, coarsest: Form = 'rows8') {
     this.name = name;
+    this.coarsest = coarsest;
   }
 
   #define(name: string): string {

@@ -5,8 +5,8 @@
  */
 import { WetreadError } from '#domain/errors.ts';
 import type { Range } from '../checkpoint/tensors.ts';
-import type { HeadPadding, TensorNeed, Weight } from './graph.ts';
-import { BLOCK, type Form, rowsOf, ZERO_POINT } from './stored-weights.ts';
+import type { Form, HeadPadding, TensorNeed, Weight } from './graph.ts';
+import { BLOCK, rowsOf, ZERO_POINT } from './stored-weights.ts';
 
 const PIECE_VALUES = 2 ** 24;
 
@@ -173,6 +173,9 @@ async function writeTransposed(source: Source, weight: Weight, tensors: readonly
   }
 }
 
+const STEPS = ZERO_POINT - 1;
+const clamped = (steps: number): number => Math.max(-STEPS, Math.min(STEPS, steps));
+
 /** 8-bit values around ZERO_POINT and the scale of each block, of rows of whole blocks. */
 export function quantize(values: Float32Array): { readonly bytes: Uint8Array; readonly scales: Float32Array } {
   const bytes = new Uint8Array(values.length);
@@ -181,9 +184,11 @@ export function quantize(values: Float32Array): { readonly bytes: Uint8Array; re
     const from = block * BLOCK;
     let most = 0;
     for (let i = from; i < from + BLOCK; i++) most = Math.max(most, Math.abs(values[i] ?? 0));
-    const scale = Math.fround(most / (ZERO_POINT - 1));
+    const scale = Math.fround(most / STEPS);
     scales[block] = scale;
-    for (let i = from; i < from + BLOCK; i++) bytes[i] = ZERO_POINT + (scale === 0 ? 0 : Math.round((values[i] ?? 0) / scale));
+    if (scale === 0) bytes.fill(ZERO_POINT, from, from + BLOCK);
+    // The scale of subnormal values is rounded so coarsely that a value may be more than STEPS of it.
+    else for (let i = from; i < from + BLOCK; i++) bytes[i] = ZERO_POINT + clamped(Math.round((values[i] ?? 0) / scale));
   }
   return { bytes, scales };
 }

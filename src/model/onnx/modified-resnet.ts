@@ -90,7 +90,7 @@ function bottleneck(graph: Graph, b: ResnetBlock, at: string, halves: boolean, x
  * picture, and `features` [images, rows, outSize]. Tensors: vision.stem.N, vision.stages.S.B.
  */
 export function resnetGraph(a: ModifiedResnet, projection: Projection): Graph {
-  const graph = new Graph('vision');
+  const graph = new Graph('vision', 'f16');
   let x = graph.input('pixel_values', 'f32', ['images', a.channels, a.imageSize, a.imageSize]);
   for (const [n, out] of a.stem.entries()) {
     const into = a.stem[n - 1] ?? a.channels;

@@ -2,17 +2,25 @@
  * How weights lie in the data file, and the nodes that read them so. Computing stays in f32: inputs, outputs and caches do not change.
  *
  * fp16: matrices and tables are cast to f32, which ONNX Runtime does once, when it loads the graph. int8: what is multiplied by or looked up
- * lies as rows of 8-bit blocks, each block with its own f32 scale; one table serves as embedding and as tied head. Everything else stays f32.
+ * lies as rows of 8-bit blocks, each block with its own f32 scale; one table serves as embedding and as tied head. Everything else stays f32,
+ * and image encoders are fp16 there: the 8-bit kernel is made for single rows, and an encoder runs hundreds at once.
  * Source: microsoft/onnxruntime ContribOperators.md, MatMulNBits and GatherBlockQuantized.
  */
-import { type Attribute, dataTypes, type Graph, type Initializer, MICROSOFT, type Node, type Placement, type Weight } from './graph.ts';
+import {
+  type Attribute,
+  dataTypes,
+  type Form,
+  type Graph,
+  type Initializer,
+  MICROSOFT,
+  type Node,
+  type Placement,
+  type Weight,
+} from './graph.ts';
 
 /** Number types that weights are offered in. */
 export const weightTypes = ['fp32', 'fp16', 'int8'] as const;
 export type WeightType = (typeof weightTypes)[number];
-
-/** `rows8`: [out, in] in 8-bit blocks along `in`. */
-export type Form = 'f32' | 'f16' | 'rows8';
 
 /** Values that share a scale: the smallest block that the kernels take loses the least. */
 export const BLOCK = 32;
@@ -49,8 +57,9 @@ const isLookUp = (node: Node, at: number): boolean => {
 
 /** The form of a weight in a bundle of `type`. Vectors (norms, biases) and computed tables are f32 in all of them. */
 export function formOf(graph: Graph, weight: Weight, type: WeightType): Form {
-  if (type === 'fp32' || weight.recipe.kind === 'computed' || weight.dims.length < 2) return 'f32';
-  if (type === 'fp16') return 'f16';
+  const isExact = type === 'fp32' || graph.coarsest === 'f32';
+  if (isExact || weight.recipe.kind === 'computed' || weight.dims.length < 2) return 'f32';
+  if (type === 'fp16' || graph.coarsest === 'f16') return 'f16';
   const shape = rowsOf(weight);
   if (shape === null || shape.length % BLOCK !== 0) return 'f32';
   const fits = weight.recipe.kind === 'transposed' ? isProduct : isLookUp;

@@ -135,7 +135,7 @@ function merger(graph: Graph, a: PatchEncoder, x: string): string {
  * i64 (where a patch is in the flattened windows) -> `vision` [1, patches, hidden], `features` [1, patches / merge^2, outSize].
  */
 export function patchEncoderGraph(a: PatchEncoder): Graph {
-  const graph = new Graph('vision');
+  const graph = new Graph('vision', 'f16');
   const values = patchValues(a);
   graph.input('pixel_values', 'f32', ['patches', values]);
   graph.input('patch_positions', 'f32', ['patches', 2]);

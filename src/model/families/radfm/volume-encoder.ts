@@ -147,7 +147,8 @@ function block(graph: Graph, a: VolumeEncoder, layer: number, x: string): string
  * and width must be multiples of the patch's side, depth one of framePatch, none with more patches than its table has rows.
  */
 export function volumeGraph(a: VolumeEncoder): Graph {
-  const graph = new Graph('vision');
+  // Values of several hundred and of 0.1 stand in one row: weights in fp16 cost ten times what they cost elsewhere.
+  const graph = new Graph('vision', 'f32');
   graph.input('pixel_values', 'f32', ['images', channels, 'height', 'width', 'depth']);
   patchCounts(graph, a);
   const cut = layerNorm(graph, patches(graph, a), 'patch.normed', 'vision.to_patch_embedding.1', patchVector(a));
