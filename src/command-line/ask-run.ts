@@ -92,6 +92,7 @@ async function prepare(manifest: Manifest, flags: AskFlags): Promise<Prepared> {
   const paths = (flags.image ?? []).map((path) => resolve(path));
   const loaded = await loadImages(paths, {
     window: flags.window ?? null,
+    ctWindows: manifest.ctWindows,
     frames: flags.frame,
     slices: flags.slices ?? null,
     takesVolumes: takesVolumes(manifest),

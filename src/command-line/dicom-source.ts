@@ -14,7 +14,7 @@ import { arrangeSeries } from '#dicom/volume.ts';
 import { type Warning, WetreadError } from '#domain/errors.ts';
 import type { Picture } from '#domain/picture.ts';
 import type { RawVolume } from '#model/encoded.ts';
-import type { Source, SourcePicture, Window } from './source.ts';
+import type { Source, SourcePicture } from './source.ts';
 
 /** "DICM" at byte 128 (PS3.10 7.1). */
 export function isDicom(bytes: Uint8Array): boolean {
@@ -81,10 +81,11 @@ function sourceOf(stack: Stack, isChosen: boolean): Source {
   };
 }
 
-const windowOption = (window: Window | null): Pick<PictureOptions, 'window'> => (window === null ? {} : { window });
+/** The window that a person asks for, else the windows that the bundle wants for CT, else each file's own. */
+export type WindowOptions = Pick<PictureOptions, 'window' | 'ctWindows'>;
 
 /** @throws what readPart10 throws, pixel-missing for an object without pixels, series-* for frames that do not fit together */
-export function dicomSource(path: string, bytes: Uint8Array, window: Window | null, isChosen: boolean): Source {
+export function dicomSource(path: string, bytes: Uint8Array, windows: WindowOptions, isChosen: boolean): Source {
   const file = readPart10(bytes);
   const frames = Math.max(file.header.number('NumberOfFrames') ?? 1, 1);
   return sourceOf(
@@ -93,7 +94,7 @@ export function dicomSource(path: string, bytes: Uint8Array, window: Window | nu
       unit: 'frame',
       headers: Array.from({ length: frames }, (_, index) => frameHeader(file.header, index)),
       modality: file.header.text('Modality'),
-      picture: (index) => pictureOf(file, { frame: frames > 1 ? index + 1 : null, ...windowOption(window) }),
+      picture: (index) => pictureOf(file, { frame: frames > 1 ? index + 1 : null, ...windows }),
     },
     isChosen,
   );
@@ -103,7 +104,7 @@ export function dicomSource(path: string, bytes: Uint8Array, window: Window | nu
  * A folder's DICOM files as one series; other files are left out, with a warning.
  * @throws request-malformed when there is none or more than one series, series-* when the slices do not fit together
  */
-export async function folderSource(path: string, window: Window | null, isChosen: boolean): Promise<Source> {
+export async function folderSource(path: string, windows: WindowOptions, isChosen: boolean): Promise<Source> {
   const entries = (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name);
   const files: DicomFile[] = [];
   for (const name of entries.sort()) {
@@ -131,7 +132,7 @@ export async function folderSource(path: string, window: Window | null, isChosen
       unit: 'slice',
       headers: files.map(({ header }) => header),
       modality: files[0]?.header.text('Modality') ?? null,
-      picture: (index) => pictureAt(files, index, window),
+      picture: (index) => pictureAt(files, index, windows),
     },
     isChosen,
   );
@@ -139,8 +140,8 @@ export async function folderSource(path: string, window: Window | null, isChosen
   return others === 0 ? source : { ...source, warnings: [...source.warnings, { code: 'files-left-out', message }] };
 }
 
-async function pictureAt(files: readonly DicomFile[], index: number, window: Window | null): Promise<Picture> {
+async function pictureAt(files: readonly DicomFile[], index: number, windows: WindowOptions): Promise<Picture> {
   const file = files[index];
   if (file === undefined) throw new WetreadError('internal', `the folder has no file ${index + 1}`);
-  return await pictureOf(file, { frame: null, ...windowOption(window) });
+  return await pictureOf(file, { frame: null, ...windows });
 }

@@ -6,6 +6,7 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import type { CtWindows } from '#domain/ct-windows.ts';
 import { type Warning, WetreadError } from '#domain/errors.ts';
 import type { ImageRef } from '#domain/study.ts';
 import type { Part } from '#model/encoded.ts';
@@ -19,6 +20,8 @@ import { refOfFile, type Source, type Window } from './source.ts';
 
 export interface LoadRules {
   readonly window: Window | null;
+  /** How the bundle wants CT shown; absent = in grey. */
+  readonly ctWindows?: CtWindows | undefined;
   /** Numbers of the frames or slices to show of every stack; empty = by the rule above. */
   readonly frames: readonly number[];
   /** Slices to show of every stack; null = by the rule above. */
@@ -93,16 +96,17 @@ function pictureSource(path: string): Source {
 /** Largest file that is read whole. */
 const mostBytes = 2 ** 30;
 
-async function openSource(path: string, { window, frames }: LoadRules): Promise<Source> {
+async function openSource(path: string, { window, ctWindows, frames }: LoadRules): Promise<Source> {
+  const windows = { ...(window === null ? {} : { window }), ctWindows };
   const isChosen = frames.length > 0;
   const found = await stat(path).catch((cause: unknown) => {
     throw new WetreadError('not-found', `${path}: no such file`, { cause });
   });
-  if (found.isDirectory()) return await folderSource(path, window, isChosen);
+  if (found.isDirectory()) return await folderSource(path, windows, isChosen);
   if (found.size > mostBytes)
     throw new WetreadError('dicom-too-large', `${basename(path)}: found ${found.size} bytes, up to ${mostBytes} are read`);
   const bytes = await readFile(path);
-  if (isDicom(bytes)) return dicomSource(path, bytes, window, isChosen);
+  if (isDicom(bytes)) return dicomSource(path, bytes, windows, isChosen);
   return isNifti(bytes) ? niftiSource(path, bytes, window) : pictureSource(path);
 }
 
