@@ -170,7 +170,8 @@ export async function readQueryEncoder(source: Shapes, facts: EncoderFacts, proj
       `the tower's rows have ${towerWidth(tower)} values, the queries ${size}, and no ${name('vision_embed.weight')} is between`,
     );
   }
-  const projector = projected === null ? null : ({ layers: 2, activation: 'relu', bias: true, outSize: projected } as const);
+  const projector =
+    projected === null ? null : ({ layers: 2, activation: 'relu', bias: true, innerSize: size, outSize: projected } as const);
   return { tower, embeds, queries, projector };
 }
 

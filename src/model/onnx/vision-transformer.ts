@@ -31,6 +31,8 @@ export interface ProjectorArchitecture {
   readonly layers: number;
   readonly activation: Activation;
   readonly bias: boolean;
+  /** Width between the layers; absent = outSize. */
+  readonly innerSize?: number;
   readonly outSize: number;
 }
 
@@ -98,10 +100,12 @@ export function block(graph: Graph, a: BlockSizes, at: string, from: string, x: 
 /** Linear layers `projector.0`, `projector.1`, .. over x [.., into], an activation between them. */
 export function project(graph: Graph, p: ProjectorArchitecture, x: string, into: number): string {
   let rows = x;
+  let width = into;
   for (let layer = 0; layer < p.layers; layer++) {
     if (layer > 0) rows = activate(graph, p.activation, rows, `projector.${layer}.active`);
-    const sizes = { into: layer === 0 ? into : p.outSize, out: p.outSize, bias: p.bias };
-    rows = linear(graph, rows, `projector.${layer}`, `projector.${layer}`, sizes);
+    const out = layer === p.layers - 1 ? p.outSize : (p.innerSize ?? p.outSize);
+    rows = linear(graph, rows, `projector.${layer}`, `projector.${layer}`, { into: width, out, bias: p.bias });
+    width = out;
   }
   return rows;
 }
