@@ -1,14 +1,25 @@
 /**
  * One weight on its way from a checkpoint to the data file: read in pieces, laid out, converted to its form, written.
  *
- * Memory is bounded by PIECE_VALUES whatever the weight's size (some five times its f32 bytes at most), as long as `read` honours ranges.
+ * Memory is bounded whatever the weight's size, as long as `read` honours ranges: a matrix is put together in memory up to 512 MiB and is
+ * written in strips beyond, which asks the disk for many small writes.
  */
 import { WetreadError } from '#domain/errors.ts';
 import type { Range } from '../checkpoint/tensors.ts';
 import type { Form, HeadPadding, TensorNeed, Weight } from './graph.ts';
 import { BLOCK, rowsOf, ZERO_POINT } from './stored-weights.ts';
 
-const PIECE_VALUES = 2 ** 24;
+/** How much is held at a time, in values. */
+export interface Limits {
+  /** Read in one piece. */
+  readonly piece: number;
+  /** Put together in memory. */
+  readonly whole: number;
+  /** Of what is written in strips, read in one piece: larger pieces make longer strips. */
+  readonly strip: number;
+}
+
+const usualLimits: Limits = { piece: 2 ** 22, whole: 2 ** 27, strip: 2 ** 24 };
 
 /** Values of a tensor by our name, f32 in the order of its shape; a reader that cannot read a range gives the whole tensor. */
 export type ReadTensor = (name: string, range?: Range) => Promise<Float32Array>;
@@ -55,13 +66,20 @@ interface Piece {
 interface Source {
   readonly read: ReadTensor;
   readonly form: Form;
+  readonly limits: Limits;
 }
 
 /** A tensor in pieces of whole rows, a multiple of `unit` rows each but the last. */
-async function* pieces({ read, form }: Source, tensor: TensorNeed, rowLength: number, unit: number): AsyncGenerator<Piece> {
+async function* pieces(
+  { read, form, limits }: Source,
+  tensor: TensorNeed,
+  rowLength: number,
+  unit: number,
+  piece = limits.piece,
+): AsyncGenerator<Piece> {
   const count = product(tensor.shape);
   const rows = count / rowLength;
-  const step = Math.max(1, Math.floor(PIECE_VALUES / rowLength / unit)) * unit;
+  const step = Math.max(1, Math.floor(piece / rowLength / unit)) * unit;
   let whole: Float32Array | null = null;
   for (let row = 0; row < rows; row += step) {
     const range = { from: row * rowLength, to: Math.min(rows, row + step) * rowLength };
@@ -148,11 +166,18 @@ async function writeTransposed(source: Source, weight: Weight, tensors: readonly
   const outer = heads?.axis === 'out' ? heads : undefined;
   const width = tensors.reduce((sum, tensor) => sum + wide(tensor.shape[0] ?? 1, outer), 0);
   const size = storedSize(source.form);
-  const whole = product(weight.dims) <= PIECE_VALUES ? new Float32Array(product(weight.dims)) : null;
+  const { limits } = source;
+  const whole = product(weight.dims) <= limits.whole ? new Float32Array(product(weight.dims)) : null;
   let at = 0;
   for (const tensor of tensors) {
     const [out = 1, into = 1] = tensor.shape;
-    for await (const { row, rows, values } of pieces(source, tensor, into, outer?.size ?? 1)) {
+    for await (const { row, rows, values } of pieces(
+      source,
+      tensor,
+      into,
+      outer?.size ?? 1,
+      whole === null ? limits.strip : limits.piece,
+    )) {
       const column = at + wide(row, outer);
       if (whole !== null) transposeInto(whole, values, { out: rows, into, column, width, heads });
       else await writeStrips(values, { out: rows, into, column, width, heads });
@@ -222,9 +247,9 @@ async function writeRows8(source: Source, weight: Weight, tensors: readonly Tens
  * @throws BeyondHalf when the form is f16 and cannot hold a value; checkpoint-tensors when a tensor has another number of values than its
  * shape says, or one that is not finite
  */
-export async function writeWeight(weight: Weight, form: Form, read: ReadTensor, target: Target): Promise<void> {
+export async function writeWeight(weight: Weight, form: Form, read: ReadTensor, target: Target, limits = usualLimits): Promise<void> {
   const { recipe } = weight;
-  const source = { read, form };
+  const source = { read, form, limits };
   if (recipe.kind === 'computed') await target.write(converted(recipe.values(), form), 0);
   else if (form === 'rows8') await writeRows8(source, weight, recipe.tensors, target);
   else if (recipe.kind === 'stored') await writeStored(source, recipe.tensors, recipe.heads, target);
