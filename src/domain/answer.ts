@@ -11,7 +11,14 @@ export interface RawImage {
 }
 
 /** The prompt as it crosses to the engine's process: text and images in order, before the family's template. */
-export type PromptPart = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'image'; readonly image: RawImage };
+export type PromptPart =
+  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'image';
+      readonly image: RawImage;
+      /** Of the bundle, not of the question (an exemplar's picture): no limit on images counts it, and no subset is without it. */
+      readonly isFixed?: true;
+    };
 
 export interface Answer {
   readonly text: string;

@@ -200,6 +200,8 @@ export const manifestSchema = z.strictObject({
     placeholder: placeholderSchema,
     /** A token id whose row is all zeros in a prompt with images, because the authors' code blanks its padding there. */
     zeroRowId: tokenId.optional(),
+    /** Which image a row of the prompt sees by cross-attention: the next one, or the last one before it. */
+    mediaMask: z.enum(['following', 'preceding']).optional(),
     /** Tokens of a question beyond which it is cut, as the authors' training did; absent = a question is never cut. */
     questionTokens: count.optional(),
   }),

@@ -43,7 +43,8 @@ export async function digestOf(path: string): Promise<{ sha256: string; bytes: n
 export async function openBundle(dir: string, options: { digests: 'check' | 'sizes' } = { digests: 'check' }): Promise<Bundle> {
   const bytes = await readManifest(dir);
   const manifest = parseManifest(dir, bytes);
-  const needed = [manifest.tokenizer.json, manifest.tokenizer.config, ...Object.values(manifest.graphs)];
+  const pictures = manifest.exemplars?.items.map(({ image }) => image) ?? [];
+  const needed = [manifest.tokenizer.json, manifest.tokenizer.config, ...Object.values(manifest.graphs), ...pictures];
   for (const file of needed) {
     if (manifest.files[file] === undefined) throw invalid(dir, `${file} is needed and not among its files`);
   }

@@ -3,12 +3,13 @@
  *
  * Only the prompt used last keeps its caches; the others keep their image features, so that memory is bounded by one path of caches.
  */
-import type { Answer, NullImage } from '#domain/answer.ts';
+import type { Answer, NullImage, PromptPart } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import { requestsOf } from '#domain/expert-request.ts';
 import { answerText } from '#model/answer-text.ts';
 import { type Bundle, bundleTokenizer } from '#model/bundle.ts';
 import { forTask, type Manifest } from '#model/bundle-manifest.ts';
+import { exemplarParts, standBefore } from '#model/exemplars.ts';
 import { encodePrompt } from '#model/families/encode.ts';
 import { familyOf } from '#model/families/registry.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
@@ -71,13 +72,15 @@ class BundleConversation implements Conversation {
   readonly #bundle: Bundle;
   readonly #tokenizer: Tokenizer;
   readonly #engine: Engine;
+  readonly #exemplars: readonly PromptPart[];
   readonly #held = new Map<string, Held>();
   #asked = 0;
 
-  constructor(bundle: Bundle, tokenizer: Tokenizer, engine: Engine) {
+  constructor(bundle: Bundle, tokenizer: Tokenizer, engine: Engine, exemplars: readonly PromptPart[]) {
     this.#bundle = bundle;
     this.#tokenizer = tokenizer;
     this.#engine = engine;
+    this.#exemplars = exemplars;
   }
 
   async ask(request: AskRequest, onText: (text: string) => void): Promise<AskReply> {
@@ -121,7 +124,8 @@ class BundleConversation implements Conversation {
   }
 
   /** Token by token after the prompt; or, where the family has its answers in the prompt, all tokens at once for each possible length. */
-  async #answered(manifest: Manifest, { parts }: AskRequest, options: GenerateOptions): Promise<Guess> {
+  async #answered(manifest: Manifest, request: AskRequest, options: GenerateOptions): Promise<Guess> {
+    const parts = [...(standBefore(manifest.exemplars, request.task) ? this.#exemplars : []), ...request.parts];
     const { answerLengths } = manifest.generation;
     if (answerLengths === undefined) {
       const prepared = await this.#engine.prepare(encodePrompt(manifest, this.#tokenizer, parts, null), options.maxNewTokens);
@@ -157,12 +161,16 @@ class BundleConversation implements Conversation {
   }
 }
 
-/** Loads a bundle's graphs and tokenizer, of a family that is known. @throws bundle-invalid, device-unavailable, tokenizer-unsupported */
+/**
+ * Loads a bundle's graphs and tokenizer, of a family that is known, and its exemplars.
+ * @throws bundle-invalid, device-unavailable, tokenizer-unsupported, pixel-damaged
+ */
 export async function openConversation(runtime: OrtRuntime, bundle: Bundle): Promise<Conversation> {
   const { family, graphs, sizes, limits } = bundle.manifest;
   familyOf(family);
   const tokenizer = await bundleTokenizer(bundle);
+  const exemplars = await exemplarParts(bundle);
   const contextTokens = Math.min(sizes.contextTokens, limits.contextTokens);
   const engine = await openEngine(runtime, bundle.dir, graphs, { ...sizes, contextTokens });
-  return new BundleConversation(bundle, tokenizer, engine);
+  return new BundleConversation(bundle, tokenizer, engine, exemplars);
 }

@@ -15,6 +15,7 @@ export type FamilyPart = Pick<
   | 'experts'
   | 'generation'
   | 'prompt'
+  | 'exemplars'
   | 'processor'
   | 'ctWindows'
   | 'depth'

@@ -27,12 +27,10 @@ export function encodeInterleaved(
   encode: () => Omit<EncodedPrompt, 'images'>,
 ): EncodedPrompt {
   const { limits, sizes } = manifest;
-  const images = parts.flatMap((part) => (part.kind === 'image' ? [part.image] : []));
-  if (images.length > limits.maxImages) {
-    throw new WetreadError(
-      'too-many-images',
-      `the prompt has ${images.length} images, the bundle ${manifest.name} takes ${limits.maxImages}`,
-    );
+  const images = parts.filter((part) => part.kind === 'image');
+  const asked = images.filter((part) => part.isFixed !== true).length;
+  if (asked > limits.maxImages) {
+    throw new WetreadError('too-many-images', `the prompt has ${asked} images, the bundle ${manifest.name} takes ${limits.maxImages}`);
   }
   const encoded = encode();
   const rows = encoded.parts.reduce((sum, part) => sum + (part.kind === 'tokens' ? part.ids.length : rowsInPrompt(sizes)), 0);
@@ -45,5 +43,9 @@ export function encodeInterleaved(
       },
     );
   }
-  return { ...encoded, images: images.map((image) => encodeImage(image, manifest.processor)) };
+  const tensors = images.map(({ image, isFixed }) => ({
+    ...encodeImage(image, manifest.processor),
+    ...(isFixed === true ? { isFixed } : {}),
+  }));
+  return { ...encoded, images: tensors };
 }
