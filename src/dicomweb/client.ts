@@ -15,7 +15,7 @@ import { integerAt } from './json.ts';
 import type { PartLimits } from './multipart.ts';
 import type { StudyQuery } from './query.ts';
 import { type PartUids, type Retrieved, type RetrieveOptions, type RetrieveSetup, retrieve, retrieveOne } from './retrieve.ts';
-import { findBelow, findStudies, type Hits } from './search.ts';
+import { findBelow, findStudies, type Hits, unusableHit } from './search.ts';
 import { type Stored, store } from './store.ts';
 
 export interface DicomwebOptions {
@@ -79,11 +79,12 @@ async function describe(setup: RetrieveSetup, defaultIssuer: string | null, uid:
     full.push({ ...one, instances: instances.found });
   }
   const count = full.reduce((sum, one) => sum + one.instances.length, 0);
-  // What was left out for its own faults is missing from the sum, and said already.
-  if (complete && found.count !== null && found.count !== count) {
+  // A series without a modality was left out, and that was said; its instances are missing from the sum.
+  const comparable = !series.warnings.some(({ code }) => code === unusableHit);
+  if (comparable && found.count !== null && found.count !== count) {
     const message = `${setup.neighbour.name}: study ${uid} is said to have ${found.count} instances, ${count} are listed; it may still be growing`;
     warnings.push({ code: 'dicomweb-count-differs', message });
-    complete = found.count < count;
+    complete &&= found.count < count;
   }
   return { study: withSeries(found.study, full), warnings, complete };
 }

@@ -238,7 +238,7 @@ export async function* retrieve(
           `${setup.neighbour.name}: series ${series.uid} is listed and gone (404); received 0 of ${total} instances`,
         );
       }
-      if (!fallBack.has(error.code) || session.busy || session.signal?.aborted === true) throw error;
+      if (!fallBack.has(error.code) || session.busy) throw error;
       session.warn('dicomweb-single-retrieve', `${error.message}; ${session.wanted.size} of ${total} instances are asked for one by one`);
     }
   }

@@ -9,13 +9,13 @@
 import { type Warning, WetreadError } from '#domain/errors.ts';
 import { type Level, type Place, search } from './calls.ts';
 import { tags } from './describe.ts';
-import { type Dataset, datasetsOf, textAt } from './json.ts';
+import { type Dataset, datasetsOf, textAt, uidAt } from './json.ts';
 import { foreignIssuer, type Key, keysOf, type StudyQuery } from './query.ts';
 
 export interface Hits<T> {
   readonly found: readonly T[];
   readonly warnings: readonly Warning[];
-  /** False when the archive has more than was read, or hits were left out: what is found is a part. */
+  /** False when the archive has more than was read, or a hit has no UID to ask for: what is found is a part. */
   readonly complete: boolean;
 }
 
@@ -23,6 +23,9 @@ interface Raw {
   readonly hits: readonly Dataset[];
   readonly complete: boolean;
 }
+
+/** Code of the warning for hits that were left out for what they lack. */
+export const unusableHit = 'dicomweb-unusable-hit';
 
 const pageSize = 100;
 /** Thin-slice CT has a few thousand instances a series. */
@@ -134,7 +137,7 @@ function mapped<T>(
   const found = hits.flatMap((hit) => map(hit) ?? []);
   if (found.length < hits.length) {
     const message = `${place.neighbour.name}: ${hits.length - found.length} ${level.kind} have no valid UID or lack a required attribute and were left out`;
-    warnings.push({ code: 'dicomweb-unusable-hit', message });
+    warnings.push({ code: unusableHit, message });
   }
   return found;
 }
@@ -159,7 +162,7 @@ export async function findStudies<T>(
     warnings.push({ code: 'dicomweb-other-issuer', message });
   }
   const found = mapped(place, level, own, map, warnings);
-  return { found, warnings, complete: complete && found.length === own.length };
+  return { found, warnings, complete: complete && own.every((hit) => uidAt(hit, uidTag[level.kind]) !== null) };
 }
 
 /**
@@ -186,5 +189,5 @@ export async function findBelow<T>(
     warnings.push({ code: 'dicomweb-ignored-key', message });
   }
   const found = mapped(place, level, own, map, warnings);
-  return { found, warnings, complete: complete && found.length === own.length };
+  return { found, warnings, complete: complete && own.every((hit) => uidAt(hit, uidTag[level.kind]) !== null) };
 }

@@ -5,6 +5,7 @@ import { codeOf, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Series } from '#domain/study.ts';
 import { type Uid, uidOf } from '#domain/uid.ts';
 import { type Limits, openNeighbour } from '#net/neighbour.ts';
+import type { Patience } from '#net/retry-after.ts';
 import type { Token } from '#net/token.ts';
 import { type Answerer, type Asked, serve, type TestServer } from '../net/servers.ts';
 
@@ -44,7 +45,7 @@ interface Setup {
 }
 
 /** Waits a second where a busy archive asks for it, no longer. */
-const patience = { maxWaitMs: 1000, maxWaits: 2 };
+const oneSecond: Patience = { maxWaitMs: 1000, maxWaits: 2 };
 
 /** The room's client before the server at `origin`. */
 export function clientOf(
@@ -52,6 +53,7 @@ export function clientOf(
   token: Token | null = null,
   limits: DicomwebOptions['limits'] = {},
   net: Partial<Limits> = {},
+  patience: Patience = oneSecond,
 ): Dicomweb {
   const neighbour = openNeighbour({ name: 'PACS', origins: [origin], totalMs: 3000, ...net });
   open.push(neighbour);

@@ -5,8 +5,21 @@ import type { Dicomweb } from '#dicomweb/client.ts';
 import { codeOf } from '#domain/errors.ts';
 import { type Uid, uidOf } from '#domain/uid.ts';
 import type { Token } from '#net/token.ts';
-import { type Answerer, type Asked, json } from '../net/servers.ts';
-import { archive, closeAll, codeFrom, hit, longObject, multipart, multipartType, pageOf, readSeries, uids } from './archive.ts';
+import { type Answerer, type Asked, json, serve } from '../net/servers.ts';
+import {
+  alsoClose,
+  archive,
+  clientOf,
+  closeAll,
+  codeFrom,
+  hit,
+  longObject,
+  multipart,
+  multipartType,
+  pageOf,
+  readSeries,
+  uids,
+} from './archive.ts';
 
 afterEach(closeAll);
 
@@ -80,12 +93,14 @@ describe('an archive that refuses', () => {
     expect(server.asked).toHaveLength(1);
   });
 
-  test('a caller who gives up does not wait', async () => {
+  test('a caller who gives up does not wait, and nobody asks for the rest', async () => {
     const controller = new AbortController();
-    const { client, server } = await archive((_, response) => {
-      response.writeHead(503, { 'retry-after': '1' }).end();
+    const server = await serve((_, response) => {
+      response.writeHead(503, { 'retry-after': '3000' }).end();
       setTimeout(() => controller.abort(), 50);
     });
+    alsoClose(server);
+    const client = clientOf(server.origin, null, {}, {}, { maxWaitMs: 10_000_000, maxWaits: 2 });
     expect(codeOf((await readSeries(client, uids, controller.signal)).error)).toBe('net-timeout');
     expect(await codeFrom(client.searchStudies({ patientId: 'P1' }, { signal: controller.signal }))).toBe('net-timeout');
     expect(server.asked).toHaveLength(1);

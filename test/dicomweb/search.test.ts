@@ -240,17 +240,23 @@ describe('QIDO-RS', () => {
     expect([complete, warnings.map((one) => one.code)]).toEqual([false, ['dicomweb-count-differs']]);
   });
 
-  test('a study with an instance or a series that cannot be named is not complete', async () => {
-    const answer = (instance: string, modality: string | null) =>
-      archive((asked, response) => {
+  test('a study with an instance or a series that cannot be named is not complete; a series without a modality is left out with a warning', async () => {
+    const answer = async (instance: string, seriesName: string, modality: string | null, sopClass: string | null = uidOf('class')) => {
+      const { client } = await archive((asked, response) => {
         const { pathname } = new URL(asked.url, 'http://x');
-        if (pathname.endsWith('/instances'))
-          json(response, pageOf(asked, [hit(study, { '00080018': instance, '00080016': uidOf('class') })]));
-        else if (pathname.endsWith('/series')) json(response, pageOf(asked, [hit(study, { '0020000E': seriesUid, '00080060': modality })]));
+        const own = { '00080018': instance, '00080016': sopClass };
+        if (pathname.endsWith('/instances')) json(response, pageOf(asked, [hit(study, own)]));
+        else if (pathname.endsWith('/series'))
+          json(response, pageOf(asked, [hit(study, { '0020000E': seriesName, '00080060': modality })]));
         else json(response, pageOf(asked, [hit(study, { '00201208': 1 })]));
       });
-    expect((await (await answer(uidOf('i'), 'DX')).client.describe(study, 'instances')).complete).toBe(true);
-    expect((await (await answer('2e2884fea560', 'DX')).client.describe(study, 'instances')).complete).toBe(false);
-    expect((await (await answer(uidOf('i'), null)).client.describe(study, 'series')).complete).toBe(false);
+      const { complete, warnings } = await client.describe(study, 'instances');
+      return [complete, [...new Set(warnings.map((one) => one.code))]];
+    };
+    expect(await answer(uidOf('i'), seriesUid, 'DX')).toEqual([true, []]);
+    expect(await answer('2e2884fea560', seriesUid, 'DX')).toEqual([false, ['dicomweb-unusable-hit', 'dicomweb-count-differs']]);
+    expect(await answer(uidOf('i'), seriesUid, 'DX', null)).toEqual([false, ['dicomweb-unusable-hit', 'dicomweb-count-differs']]);
+    expect(await answer(uidOf('i'), '2e2884fea560', 'DX')).toEqual([false, ['dicomweb-unusable-hit']]);
+    expect(await answer(uidOf('i'), seriesUid, null)).toEqual([true, ['dicomweb-unusable-hit']]);
   });
 });
