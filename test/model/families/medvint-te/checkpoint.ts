@@ -1,6 +1,8 @@
 /** A MedVInT-TE folder in its authors' form, with PMC-CLIP's ResNet or a CLIP tower. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { NamedTensor } from '#model/checkpoint/safetensors-write.ts';
+import { noise } from '../answering.ts';
 import {
   batchNorm,
   both,
@@ -81,4 +83,22 @@ export async function writeCheckpoint(to: string, tower: 'resnet' | 'clip', chan
   const folder = join(to, 'openai/clip-vit-base-patch32');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'config.json'), JSON.stringify(clipConfig(width, patch, 20)));
+}
+
+/** Pieces that are read as text: an answer's row has nothing else to choose. */
+const words = { from: 259, to: 343 };
+
+/** Random weights that draft from the answer to a question that fits between the places. */
+export async function writeTinyCheckpoint(to: string, seed: number): Promise<void> {
+  const tensors = (all: NamedTensor[]) => {
+    const made = new Map(noise(all, seed).map((tensor) => [tensor.name, tensor]));
+    return all.map(({ name, shape }) => {
+      const { values } = made.get(alike(name)) ?? made.get(name) ?? { values: new Float32Array() };
+      if (name !== 'mlm_projection') return { name, shape, values };
+      const isWord = (id: number) => id >= words.from && id < words.to;
+      return { name, shape, values: values.map((value, at) => (isWord(at % vocab) ? 4 * value : 0)) };
+    });
+  };
+  await writeCheckpoint(to, 'resnet', { tensors });
+  await writeFile(join(to, 'wetread.json'), JSON.stringify({ imageSize: 32, questions: ['Is it ill?', 'Where?'] }));
 }
