@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { placeOf } from '#net/failure.ts';
 import type { Neighbour } from '#net/neighbour.ts';
-import type { Token } from '#net/token.ts';
+import { namedEndpoint, type Token } from '#net/token.ts';
 
 export type KeyAlgorithm = 'ES384' | 'RS384';
 
@@ -79,27 +79,12 @@ export async function discoverTokenUrl(base: string, neighbour: Neighbour): Prom
   const url = `${base.replace(/\/+$/, '')}/.well-known/smart-configuration`;
   const answer = await neighbour.fetch(url, { headers: { accept: 'application/json' }, maxBytes: maxAnswerBytes });
   const parsed = smartConfiguration.safeParse(parsedJson(await answer.text()));
-  if (answer.status !== 200 || !parsed.success || !URL.canParse(parsed.data.token_endpoint, `${base}/`)) {
-    throw new WetreadError(
-      'fhir-bad-answer',
-      `${neighbour.name}: found status ${answer.status} without token_endpoint at ${placeOf(url)}`,
-      {
-        hint: 'give auth.tokenUrl in the site file',
-      },
-    );
-  }
-  const endpoint = new URL(parsed.data.token_endpoint, `${base.replace(/\/+$/, '')}/`);
-  const safe = endpoint.protocol === 'https:' || (endpoint.protocol === 'http:' && new URL(base).protocol === 'http:');
-  if (!safe || endpoint.username !== '' || endpoint.password !== '') {
-    throw new WetreadError(
-      'fhir-bad-answer',
-      `${neighbour.name}: found token_endpoint ${placeOf(endpoint)}, expected https as the base has it`,
-      {
-        hint: 'a signed assertion is not sent over a connection that is less safe than the FHIR server',
-      },
-    );
-  }
-  return endpoint.href;
+  const endpoint = parsed.success ? namedEndpoint(base, parsed.data.token_endpoint) : null;
+  if (answer.status === 200 && endpoint !== null) return endpoint.href;
+  const found = parsed.success && answer.status === 200 ? 'a token_endpoint that is not as safe as the base' : 'no token_endpoint';
+  throw new WetreadError('fhir-bad-answer', `${neighbour.name}: found status ${answer.status} with ${found} at ${placeOf(url)}`, {
+    hint: 'give auth.tokenUrl in the site file',
+  });
 }
 
 function parsedJson(text: string): unknown {

@@ -6,6 +6,7 @@
 import type { AuthorizationServer } from 'oauth4webapi';
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
+import { namedEndpoint } from '#net/token.ts';
 
 const configuration = z.looseObject({
   authorization_endpoint: z.string().min(1),
@@ -56,7 +57,12 @@ function serverOf(document: unknown, fhirBase: string): SmartServer {
       hint: 'SMART App Launch 2 asks for it on every server',
     });
   }
-  const absolute = (url: string) => new URL(url, `${fhirBase}/`).href;
+  const absolute = (text: string): string => {
+    const url = namedEndpoint(fhirBase, text);
+    if (url === null)
+      throw new WetreadError('launch-refused', "the EHR's smart-configuration names an endpoint that is not as safe as its FHIR base");
+    return url.href;
+  };
   const tokenEndpoint = absolute(found.token_endpoint);
   const openId = found.issuer !== undefined && found.jwks_uri !== undefined;
   return {

@@ -44,3 +44,15 @@ export async function authorize(token: Token | null, url: string | URL): Promise
   }
   return { authorization: await token.header() };
 }
+
+/**
+ * An endpoint that the server at `base` names, resolved against it; null when it is no URL, holds a user, or is less safe than the base: an
+ * assertion or a code must not leave TLS because a document says so.
+ */
+export function namedEndpoint(base: string, text: string): URL | null {
+  const root = `${base.replace(/\/+$/, '')}/`;
+  if (!URL.canParse(text, root)) return null;
+  const url = new URL(text, root);
+  const safe = url.protocol === 'https:' || (url.protocol === 'http:' && new URL(root).protocol === 'http:');
+  return safe && url.username === '' && url.password === '' ? url : null;
+}

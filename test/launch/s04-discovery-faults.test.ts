@@ -16,6 +16,16 @@ const faults: readonly (readonly [what: string, answer: (document: object) => An
     () => json({ authorization_endpoint: 'https://a.example/', code_challenge_methods_supported: ['S256'] }),
     'launch-refused',
   ],
+  [
+    'an authorization endpoint that is a script',
+    (document) => json({ ...document, authorization_endpoint: 'javascript:alert(1)' }),
+    'launch-refused',
+  ],
+  [
+    'a token endpoint with a user',
+    (document) => json({ ...document, token_endpoint: 'https://user:pw@auth.example/token' }),
+    'launch-refused',
+  ],
   ['a redirect', () => ({ status: 302, headers: { location: 'https://elsewhere.example/' }, body: '' }), 'net-redirect-refused'],
   ['5 MB', (document) => json({ ...document, padding: 'x'.repeat(5_000_000) }), 'net-too-large'],
   ['gzip that was not asked for', () => ({ status: 200, headers: { 'content-encoding': 'gzip' }, body: 'x' }), 'net-too-large'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { authorize, basicToken, bearerToken } from '#net/token.ts';
+import { authorize, basicToken, bearerToken, namedEndpoint } from '#net/token.ts';
 
 describe('a token belongs to an origin', () => {
   const token = bearerToken('https://fhir.example/r4', 'T');
@@ -31,5 +31,27 @@ describe('a token belongs to an origin', () => {
   test('user and password are sent as UTF-8', async () => {
     const header = await basicToken('https://a.example', 'Jörg', 'ß:1').header();
     expect(Buffer.from(header.slice(6), 'base64').toString('utf8')).toBe('Jörg:ß:1');
+  });
+});
+
+describe('an endpoint that a server names', () => {
+  test.each([
+    ['https://fhir.example/r4', 'https://auth.example/token', 'https://auth.example/token'],
+    ['https://fhir.example/r4', 'token', 'https://fhir.example/r4/token'],
+    ['https://fhir.example/r4/', '//auth.example/token', 'https://auth.example/token'],
+    ['http://127.0.0.1:8080/fhir', 'http://127.0.0.1:8081/token', 'http://127.0.0.1:8081/token'],
+  ])('at %s as %s is %s', (base, text, url) => {
+    expect(namedEndpoint(base, text)?.href).toBe(url);
+  });
+
+  test.each([
+    'http://auth.example/token',
+    'ftp://auth.example/',
+    'javascript:alert(1)',
+    'https://me@auth.example/',
+    'https://:pw@auth.example/',
+    'https://',
+  ])('at a base with TLS is never %s', (text) => {
+    expect(namedEndpoint('https://fhir.example/r4', text)).toBeNull();
   });
 });
