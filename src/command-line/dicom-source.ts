@@ -114,13 +114,11 @@ export async function folderSource(path: string, windows: WindowOptions, isChose
   const series = new Set(files.map(({ header }) => uidsOf(header).series));
   const name = basename(path);
   if (series.size !== 1) {
-    throw new WetreadError(
-      'request-malformed',
-      `${name}: a folder with ${files.length} DICOM files of ${series.size} series, one series expected`,
-      {
-        hint: 'give the files one by one, or a folder for each series',
-      },
-    );
+    const found =
+      files.length === 0 ? 'no DICOM file in the folder itself' : `${files.length} DICOM files of ${series.size} series in the folder`;
+    throw new WetreadError('request-malformed', `${name}: found ${found}, expected those of one series`, {
+      hint: 'give the files one by one, or a folder for each series',
+    });
   }
   const multi = files.find(({ header }) => (header.number('NumberOfFrames') ?? 1) > 1);
   if (multi !== undefined && files.length > 1)

@@ -46,6 +46,9 @@ export interface Loaded {
   readonly warnings: readonly Warning[];
 }
 
+/** Four figures, without an exponent. */
+const figures = (value: number): string => String(Number(value.toPrecision(4)));
+
 /** @throws pixel-damaged, pixel-unsupported, not-finite */
 function niftiSource(path: string, bytes: Uint8Array, window: Window | null): Source {
   const nifti = readNifti(bytes);
@@ -61,7 +64,7 @@ function niftiSource(path: string, bytes: Uint8Array, window: Window | null): So
           },
         ]
       : [];
-  const shown = `${name}: values from ${range.low.toPrecision(4)} to ${range.high.toPrecision(4)} are shown (${range.origin}).`;
+  const shown = `${name}: values from ${figures(range.low)} to ${figures(range.high)} are shown (${range.origin}).`;
   const whole = `${name}: values are scaled from the lowest to the highest of the volume.`;
   const scaling = (message: string): Warning[] =>
     range.isGuess ? [{ code: 'window-guessed', message: `${message} For CT give --window CENTER/WIDTH.` }] : [];
@@ -95,6 +98,16 @@ function pictureSource(path: string): Source {
 
 /** Largest file that is read whole. */
 const mostBytes = 2 ** 30;
+
+/** The same error with the file's name in front: readers see bytes, and several files may be given. */
+async function naming<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof WetreadError) || error.message.includes(name)) throw error;
+    throw new WetreadError(error.code, `${name}: ${error.message}`, { cause: error, ...(error.hint === null ? {} : { hint: error.hint }) });
+  }
+}
 
 async function openSource(path: string, { window, ctWindows, frames }: LoadRules): Promise<Source> {
   const windows = { ...(window === null ? {} : { window }), ctWindows };
@@ -158,16 +171,16 @@ async function volumeOf(source: Source, open: NonNullable<Source['volume']>): Pr
  */
 export async function loadImages(paths: readonly string[], rules: LoadRules): Promise<Loaded> {
   const sources: Source[] = [];
-  for (const path of paths) sources.push(await openSource(path, rules));
-  const isWhole = (source: Source) => rules.takesVolumes && rules.frames.length === 0 && rules.slices === null && source.volume !== null;
+  for (const path of paths) sources.push(await naming(basename(path), () => openSource(path, rules)));
+  const isWhole = ({ volume }: Source) => rules.takesVolumes && rules.frames.length === 0 && rules.slices === null && volume !== null;
   const stacks = sources.filter((source) => source.order.length > 1 && !isWhole(source));
   const places = stacks.length === 0 ? 1 : Math.floor((rules.maxImages - (sources.length - stacks.length)) / stacks.length);
   const loaded: Loaded[] = [];
   for (const source of sources) {
-    const { volume } = source;
-    loaded.push(
-      isWhole(source) && volume !== null ? await volumeOf(source, volume) : await picturesOf(source, chosenOf(source, rules, places)),
-    );
+    const { volume, name } = source;
+    const whole = isWhole(source) ? volume : null;
+    const load = () => (whole === null ? picturesOf(source, chosenOf(source, rules, places)) : volumeOf(source, whole));
+    loaded.push(await naming(name, load));
   }
   const images = loaded.flatMap((one) => one.images);
   if (images.length > rules.maxImages) {

@@ -155,6 +155,9 @@ test('what cannot be read is coded', async () => {
   const text = join(folder, 'text.png');
   await writeFile(text, 'no picture');
   await expect(loadImages([text], rules)).rejects.toMatchObject({ code: 'pixel-damaged' });
+  const cut = join(folder, 'cut.dcm');
+  await writeFile(cut, (await readFile(await dicom(folder, 'uncut.dcm'))).subarray(0, 500));
+  await expect(loadImages([cut], rules)).rejects.toMatchObject({ code: 'dicom-truncated', message: expect.stringMatching(/^cut\.dcm: /) });
   const several = [await png(folder, '1.png', 1), await png(folder, '2.png', 2), await png(folder, '3.png', 3)];
   await expect(loadImages(several, { ...rules, maxImages: 2 })).rejects.toMatchObject({ code: 'too-many-images' });
 });
