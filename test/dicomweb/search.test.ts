@@ -147,7 +147,8 @@ describe('QIDO-RS', () => {
     };
     const all = [hit(uidOf('a'), dirty), hit('2e2884fea560')];
     const { client } = await archive((asked, response) => json(response, pageOf(asked, all)));
-    const { found, warnings } = await client.searchStudies({ patientId: 'P1' });
+    const { found, warnings, complete } = await client.searchStudies({ patientId: 'P1' });
+    expect(complete).toBe(false);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatchObject({
       date: null,
