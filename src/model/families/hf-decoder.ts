@@ -4,10 +4,11 @@
  * A key that would change the computation and that we do not build is refused by name, never ignored.
  * Source: transformers configuration_{llama,mistral,qwen2}.py, modeling_rope_utils.py.
  */
+
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import type { DecoderArchitecture } from '../onnx/decoder.ts';
 import type { RopeScaling, Rotary } from '../onnx/rotary.ts';
+import { parsed, refuse } from './config.ts';
 
 const size = z.number().int().positive();
 
@@ -59,15 +60,6 @@ const schemas = {
 } as const;
 
 const DEFAULT_THETA = 10_000;
-
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', message);
-}
-
-function parsed<S extends z.ZodType>(schema: S, keys: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(keys);
-  return result.success ? result.data : refuse(`${where}: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
-}
 
 const llama3Schema = z.looseObject({
   factor: z.number().positive(),

@@ -70,6 +70,20 @@ export function checkPictureSize(processor: Processor, expected: number): void {
   );
 }
 
+/** @throws tokenizer-unsupported where the tokenizer lacks a token that every prompt of the family needs */
+export function tokenId(tokenizer: Tokenizer, token: string, family: string): number {
+  const id = tokenizer.idOf(token);
+  if (id !== null) return id;
+  throw new WetreadError('tokenizer-unsupported', `the tokenizer has no ${token}, which every prompt of ${family} needs`);
+}
+
+/** @throws tokenizer-unsupported where config and tokenizer call another token by an id */
+export function checkTokenId(tokenizer: Tokenizer, token: string, configured: number, family: string): void {
+  const found = tokenId(tokenizer, token, family);
+  if (found === configured) return;
+  throw new WetreadError('tokenizer-unsupported', `config.json says that ${token} has the id ${configured}, the tokenizer says ${found}`);
+}
+
 /**
  * End-of-text ids: of generation_config.json, else of config.json, else of the tokenizer's own end token.
  * @param configured eos_token_id of config.json

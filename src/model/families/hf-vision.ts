@@ -4,10 +4,11 @@
  * A layer is counted from HF's hidden_states: 0 is the embeddings, k the output of block k, -1 the last block's output.
  * Source: transformers configuration_clip.py, configuration_siglip.py, configuration_llava.py.
  */
+
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import { activations } from '../onnx/layers.ts';
 import type { VisionArchitecture } from '../onnx/vision-transformer.ts';
+import { parsed, refuse } from './config.ts';
 
 const size = z.number().int().positive();
 
@@ -47,10 +48,6 @@ const large = {
   patch_size: 14,
 };
 
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', message);
-}
-
 export interface VisionSelection {
   readonly layer: number;
   readonly dropFirst: boolean;
@@ -66,9 +63,7 @@ export function readVision(config: Record<string, unknown> | 'large', selection:
   if (type !== 'clip_vision_model' && type !== 'siglip_vision_model') {
     return refuse(`${where}: vision tower ${String(type)} is not built; clip_vision_model and siglip_vision_model are`);
   }
-  const result = schemas[type].safeParse(given);
-  if (!result.success) return refuse(`${where}: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
-  const keys = result.data;
+  const keys = parsed<(typeof schemas)[typeof type]>(schemas[type], given, where);
   const activation = activations.find((name) => name === (keys.hidden_act === 'gelu_new' ? 'gelu_pytorch_tanh' : keys.hidden_act));
   if (activation === undefined) return refuse(`${where}: hidden_act is ${keys.hidden_act}; ${activations.join(', ')} are known`);
   if (keys.hidden_size % keys.num_attention_heads !== 0) {

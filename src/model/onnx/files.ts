@@ -48,8 +48,6 @@ export interface Writing {
   readonly journal: { readonly path: string; readonly identity: string } | null;
 }
 
-export type Progress = Writing;
-
 export const plainWriting: Writing = { weights: 'fp32', progress: () => undefined, note: () => undefined, journal: null };
 
 /** A weight to be written, once for all that read it in this form. */

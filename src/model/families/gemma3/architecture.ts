@@ -3,14 +3,16 @@
  * whatever equals them. Newer saves say `layer_types` and `rope_parameters` where older ones have a pattern and two bases; the newer win.
  * Source: transformers configuration_gemma3.py.
  */
+
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import type { GraphFile } from '../../onnx/files.ts';
 import type { Graph } from '../../onnx/graph.ts';
 import type { Rotary } from '../../onnx/rotary.ts';
-import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
+import type { ModelSizes } from '../../onnx/sizes.ts';
 import { encoderGraph, type Projection, type VisionArchitecture } from '../../onnx/vision-transformer.ts';
+import { parsed, refuse } from '../config.ts';
 import { readVision } from '../hf-vision.ts';
+import { graphFiles } from '../image-decoder.ts';
 import { type GemmaDecoder, gemmaDecoder, gemmaEmbedding } from './decoder.ts';
 
 export interface GemmaArchitecture {
@@ -73,15 +75,6 @@ export function isGemma3(config: unknown): boolean {
   const head = z.looseObject({ model_type: z.string().optional(), architectures: z.array(z.string()).optional() }).safeParse(config);
   if (!head.success) return false;
   return head.data.model_type === 'gemma3' || head.data.architectures?.includes('Gemma3ForConditionalGeneration') === true;
-}
-
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', message);
-}
-
-function parsed<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(value);
-  return result.success ? result.data : refuse(`${where}: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
 }
 
 function rotaryOf(keys: z.infer<typeof ropeSchema>, theta: number, where: string): Rotary {
@@ -188,19 +181,12 @@ function pooling({ vision, decoder, imageRows }: GemmaArchitecture): Projection 
   };
 }
 
-export const gemmaGraphFiles: GraphFiles = {
-  vision: 'vision.onnx',
-  embedding: 'embedding.onnx',
-  decoder: 'decoder.onnx',
-  data: 'weights.data',
-};
-
 /** The graphs of an architecture, not yet with values. */
 export function gemmaGraphs(a: GemmaArchitecture): readonly GraphFile[] {
   return [
-    { file: gemmaGraphFiles.vision, graph: encoderGraph(a.vision, pooling(a)) },
-    { file: gemmaGraphFiles.embedding, graph: gemmaEmbedding(a.decoder) },
-    { file: gemmaGraphFiles.decoder, graph: gemmaDecoder(a.decoder) },
+    { file: graphFiles.vision, graph: encoderGraph(a.vision, pooling(a)) },
+    { file: graphFiles.embedding, graph: gemmaEmbedding(a.decoder) },
+    { file: graphFiles.decoder, graph: gemmaDecoder(a.decoder) },
   ];
 }
 

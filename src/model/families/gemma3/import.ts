@@ -7,15 +7,16 @@ import type { Manifest } from '../../bundle-manifest.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
-import { type Progress, writeGraphs } from '../../onnx/files.ts';
+import { type Writing, writeGraphs } from '../../onnx/files.ts';
 import type { ModelSizes } from '../../onnx/sizes.ts';
 import { type Processor, readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { fileGeneration, generationNotes } from '../generation.ts';
-import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import { checkPictureSize, checkTokenId, checkVocabulary, endIdSchema, endIds, processorConfig, tokenId } from '../hf-files.ts';
+import { graphFiles } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import { type GemmaArchitecture, gemmaGraphFiles, gemmaGraphs, gemmaSizes, readArchitecture } from './architecture.ts';
+import { type GemmaArchitecture, gemmaGraphs, gemmaSizes, readArchitecture } from './architecture.ts';
 import { answerRules, marks, templateNamed, turnEnd } from './prompt.ts';
 import { ctWindows, published, tasks } from './tasks.ts';
 import { resolvedReader } from './weights.ts';
@@ -26,7 +27,7 @@ const topSchema = z.looseObject({ eos_token_id: endIdSchema });
 const mostImages = 8;
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
-export async function importGemma3(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+export async function importGemma3(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport> {
   const { metadata } = options;
   const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
   const architecture = readArchitecture(top);
@@ -48,7 +49,7 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
       limits,
       tasks: { ...tasks, ...metadata.tasks },
       generation: {
-        stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])],
+        stopIds: [...new Set([...ends, tokenId(tokenizer, turnEnd, 'gemma3')])],
         minNewTokens: 0,
         text: answerRules,
         ...(settings === null ? {} : { published: settings }),
@@ -57,10 +58,10 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
       processor,
       ctWindows,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
-      graphs: gemmaGraphFiles,
+      graphs: graphFiles,
       sizes: { ...sizes, contextTokens: limits.contextTokens },
     } satisfies FamilyImport['manifest'];
-    await writeGraphs(to, gemmaGraphFiles.data, gemmaGraphs(architecture), read, progress);
+    await writeGraphs(to, graphFiles.data, gemmaGraphs(architecture), read, writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes: [`Template ${template.name}; tokenizer from ${files.source}.`, ...generationNotes(settings)] };
@@ -69,22 +70,9 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
   }
 }
 
-function idOf(tokenizer: Tokenizer, token: string): number {
-  const id = tokenizer.idOf(token);
-  if (id !== null) return id;
-  throw new WetreadError('tokenizer-unsupported', `the tokenizer has no ${token}, which every prompt of gemma3 needs`);
-}
-
-/** The id of the soft token. @throws tokenizer-unsupported where config and tokenizer call another token by one of the three ids */
+/** The id of the image's mark. @throws tokenizer-unsupported where config and tokenizer call another token by one of the three ids */
 function checkMarks({ tokens }: GemmaArchitecture, tokenizer: Tokenizer): number {
-  for (const key of ['image', 'start', 'end'] as const) {
-    const found = idOf(tokenizer, marks[key]);
-    if (found === tokens[key]) continue;
-    throw new WetreadError(
-      'tokenizer-unsupported',
-      `config.json says that ${marks[key]} has the id ${tokens[key]}, the tokenizer ${found}`,
-    );
-  }
+  for (const key of ['image', 'start', 'end'] as const) checkTokenId(tokenizer, marks[key], tokens[key], 'gemma3');
   return tokens.image;
 }
 

@@ -5,8 +5,8 @@
  * Source: the authors' xtuner/_lite/modelings/llava/configuration_llava.py.
  */
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import { activations } from '../../onnx/layers.ts';
+import { parsed, refuse } from '../config.ts';
 import { readVision } from '../hf-vision.ts';
 import type { ImageDecoder } from '../image-decoder.ts';
 import { readDecoder } from './decoder-config.ts';
@@ -42,20 +42,15 @@ export function isGmaiVl(config: unknown): boolean {
   return type === 'enhanced_llava' || (type === 'llava' && text?.model_type === 'internlm2');
 }
 
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', `config.json: ${message}`);
-}
-
 /**
  * @param config the parsed config.json
  * @throws architecture-unsupported naming the key, what it says and what is known
  */
 export function readArchitecture(config: unknown): GmaiVlArchitecture {
-  const result = schema.safeParse(config);
-  if (!result.success) return refuse(z.prettifyError(result.error).replaceAll('\n', ' '));
-  const top = result.data;
+  const top = parsed(schema, config, 'config.json');
   const activation = activations.find((name) => name === top.projector_hidden_act);
-  if (activation === undefined) return refuse(`projector_hidden_act is ${top.projector_hidden_act}; ${activations.join(', ')} are known`);
+  if (activation === undefined)
+    return refuse(`config.json: projector_hidden_act is ${top.projector_hidden_act}; ${activations.join(', ')} are known`);
   const decoder = readDecoder(top.text_config);
   const dropFirst = top.vision_feature_select_strategy === 'default';
   const pad = top.pad_token_id ?? -1;

@@ -5,9 +5,9 @@
  * The bundle stops at max_position_embeddings instead. Source: the authors' xtuner configuration_internlm2.py, modeling_internlm2.py.
  */
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import type { DecoderArchitecture } from '../../onnx/decoder.ts';
 import type { RopeScaling } from '../../onnx/rotary.ts';
+import { parsed, refuse } from '../config.ts';
 
 const size = z.int().positive();
 
@@ -28,30 +28,26 @@ const schema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
 });
 
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', `text_config: ${message}`);
-}
-
 function scalingOf(given: z.output<typeof schema>['rope_scaling']): RopeScaling {
   if (!given || given.type === 'dynamic') return { type: 'none' };
   if (given.type === 'linear') return { type: 'linear', factor: given.factor };
-  return refuse(`rotary scaling ${given.type} is not built; linear and dynamic are`);
+  return refuse(`text_config: rotary scaling ${given.type} is not built; linear and dynamic are`);
 }
 
 /** @throws architecture-unsupported naming the key, what it says and what is known */
 export function readDecoder(config: unknown): DecoderArchitecture {
-  const result = schema.safeParse(config);
-  if (!result.success) return refuse(z.prettifyError(result.error).replaceAll('\n', ' '));
-  const keys = result.data;
-  if (keys.model_type !== 'internlm2') return refuse(`decoder ${keys.model_type} is not built; internlm2 is`);
+  const keys = parsed(schema, config, 'text_config');
+  if (keys.model_type !== 'internlm2') return refuse(`text_config: decoder ${keys.model_type} is not built; internlm2 is`);
   const heads = keys.num_attention_heads;
   const kvHeads = keys.num_key_value_heads ?? heads;
   const headDim = keys.hidden_size / heads;
-  if (keys.hidden_act !== 'silu') return refuse(`hidden_act is ${keys.hidden_act}; only silu is built`);
+  if (keys.hidden_act !== 'silu') return refuse(`text_config: hidden_act is ${keys.hidden_act}; only silu is built`);
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
-    return refuse(`hidden_size ${keys.hidden_size} and ${heads} heads give a head size of ${headDim}; an even number is needed`);
+    return refuse(
+      `text_config: hidden_size ${keys.hidden_size} and ${heads} heads give a head size of ${headDim}; an even number is needed`,
+    );
   }
-  if (heads % kvHeads !== 0) return refuse(`${heads} query heads cannot share ${kvHeads} key-value heads`);
+  if (heads % kvHeads !== 0) return refuse(`text_config: ${heads} query heads cannot share ${kvHeads} key-value heads`);
   return {
     hiddenSize: keys.hidden_size,
     intermediateSize: keys.intermediate_size,

@@ -12,7 +12,7 @@ import { readProcessor } from '../../preprocess/processor.ts';
 import { decodedBySentencePiece, readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { generationNotes } from '../generation.ts';
-import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig, tokenId } from '../hf-files.ts';
 import { graphFiles, imageDecoderGraphs, imageDecoderSizes } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
 import { type GmaiVlArchitecture, readArchitecture } from './architecture.ts';
@@ -52,7 +52,7 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
       limits,
       tasks: { ...tasksOf(template.name, options.metadata.intendedUse?.regions ?? []), ...options.metadata.tasks },
       generation: {
-        stopIds: [...new Set([...ends, idOf(tokenizer, '<|im_end|>')])],
+        stopIds: [...new Set([...ends, tokenId(tokenizer, '<|im_end|>', 'gmai-vl')])],
         minNewTokens: 0,
         text: answerRules,
         published: demoGeneration,
@@ -78,12 +78,6 @@ export async function importGmaiVl(from: string, to: string, options: FamilyOpti
   } finally {
     await source.close();
   }
-}
-
-function idOf(tokenizer: Tokenizer, token: string): number {
-  const id = tokenizer.idOf(token);
-  if (id !== null) return id;
-  throw new WetreadError('tokenizer-unsupported', `the tokenizer has no ${token}, which every template of gmai-vl needs`);
 }
 
 function placeholderOf(architecture: GmaiVlArchitecture, tokenizer: Tokenizer): Manifest['prompt']['placeholder'] {

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
+import { parsed, refuse } from '../config.ts';
 import { readDecoder } from '../hf-decoder.ts';
 import { readVision } from '../hf-vision.ts';
 import type { ImageDecoder } from '../image-decoder.ts';
@@ -47,16 +48,6 @@ const originalSchema = z.looseObject({
   mm_patch_merge_type: z.string().default('flat'),
   image_aspect_ratio: z.string().nullish(),
 });
-
-function refuse(found: string, hint?: string): never {
-  throw new WetreadError('architecture-unsupported', found, hint === undefined ? {} : { hint });
-}
-
-function parsed<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  return refuse(`${where}: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
-}
 
 /** The form of a llava config, or null when it is none. */
 export function llavaForm(config: unknown): 'hf' | 'original' | null {

@@ -15,7 +15,7 @@ import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { openTorchPickle } from '../../checkpoint/torch-pickle.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
-import type { Progress } from '../../onnx/files.ts';
+import type { Writing } from '../../onnx/files.ts';
 import { type Processor, readProcessor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -46,7 +46,7 @@ type Top = z.infer<typeof topSchema>;
 const splicedImage = -200;
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
-export async function importLlava(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+export async function importLlava(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport> {
   const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
   if (top.mm_use_im_start_end === true) {
     throw new WetreadError('architecture-unsupported', 'config.json: mm_use_im_start_end is true; only false is built');
@@ -90,7 +90,7 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
       ...generationNotes(settings),
       ...(await compareShadowed(source, resolved)),
     );
-    await writeLlava(to, architecture, source, resolved, progress);
+    await writeLlava(to, architecture, source, resolved, writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes };

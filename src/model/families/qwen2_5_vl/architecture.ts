@@ -5,13 +5,14 @@
  * default, which is not what any published model has: rms_norm_eps 1e-5, vision hidden_size 3584.
  * Source: transformers models/qwen2_5_vl/configuration_qwen2_5_vl.py.
  */
+
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import { type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
-import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
+import type { ModelSizes } from '../../onnx/sizes.ts';
+import { parsed, refuse } from '../config.ts';
 import { readDecoder } from '../hf-decoder.ts';
-import { decoderSizes } from '../image-decoder.ts';
+import { decoderSizes, graphFiles } from '../image-decoder.ts';
 import { type PatchEncoder, patchEncoderGraph } from './patch-encoder.ts';
 
 export interface QwenArchitecture {
@@ -79,15 +80,6 @@ export function isQwen(config: unknown): boolean {
   return head.data.model_type === 'qwen2_5_vl' || head.data.architectures?.includes('Qwen2_5_VLForConditionalGeneration') === true;
 }
 
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', message);
-}
-
-function parsed<S extends z.ZodType>(schema: S, keys: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(keys);
-  return result.success ? result.data : refuse(`${where}: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
-}
-
 /** `mrope` is no scaling: it says that there are three axes. */
 function readText(text: Record<string, unknown>, where: string, tiedHead: boolean): DecoderArchitecture {
   const key = text.rope_parameters ? 'rope_parameters' : 'rope_scaling';
@@ -153,19 +145,12 @@ export function readArchitecture(config: unknown, hasHead: boolean): QwenArchite
   };
 }
 
-export const qwenGraphFiles: GraphFiles = {
-  vision: 'vision.onnx',
-  embedding: 'embedding.onnx',
-  decoder: 'decoder.onnx',
-  data: 'weights.data',
-};
-
 /** The graphs of an architecture, not yet with values. */
 export function qwenGraphs(a: QwenArchitecture): readonly GraphFile[] {
   return [
-    { file: qwenGraphFiles.vision, graph: patchEncoderGraph(a.vision) },
-    { file: qwenGraphFiles.embedding, graph: embeddingGraph(a.decoder) },
-    { file: qwenGraphFiles.decoder, graph: decoderGraph(a.decoder) },
+    { file: graphFiles.vision, graph: patchEncoderGraph(a.vision) },
+    { file: graphFiles.embedding, graph: embeddingGraph(a.decoder) },
+    { file: graphFiles.decoder, graph: decoderGraph(a.decoder) },
   ];
 }
 

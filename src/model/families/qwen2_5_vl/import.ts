@@ -10,15 +10,16 @@ import type { Manifest } from '../../bundle-manifest.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
-import type { Progress } from '../../onnx/files.ts';
+import type { Writing } from '../../onnx/files.ts';
 import { writeGraphs } from '../../onnx/files.ts';
 import { type PatchProcessor, readPatchProcessor } from '../../preprocess/smart-resize.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { fileGeneration, generationNotes } from '../generation.ts';
-import { checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import { checkTokenId, checkVocabulary, endIdSchema, endIds, processorConfig, tokenId } from '../hf-files.ts';
+import { graphFiles } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import { type QwenArchitecture, qwenGraphFiles, qwenGraphs, qwenSizes, readArchitecture } from './architecture.ts';
+import { type QwenArchitecture, qwenGraphs, qwenSizes, readArchitecture } from './architecture.ts';
 import { marks, templateNamed, turnEnd } from './prompt.ts';
 import { mostImages, published, tasks } from './tasks.ts';
 import { headName, resolvedReader } from './weights.ts';
@@ -37,7 +38,7 @@ const fixedStepsSchema = z.looseObject({
 });
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
-export async function importQwen(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+export async function importQwen(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport> {
   const { metadata } = options;
   const top = await readJson(join(from, 'config.json'), topSchema, 'architecture-unsupported');
   const source = await openCheckpoint(from);
@@ -60,7 +61,7 @@ export async function importQwen(from: string, to: string, options: FamilyOption
       limits,
       tasks: { ...tasks, ...metadata.tasks },
       generation: {
-        stopIds: [...new Set([...ends, idOf(tokenizer, turnEnd)])],
+        stopIds: [...new Set([...ends, tokenId(tokenizer, turnEnd, 'qwen2_5_vl')])],
         minNewTokens: 0,
         text: { strip: true },
         ...(settings === null ? {} : { published: settings }),
@@ -69,7 +70,7 @@ export async function importQwen(from: string, to: string, options: FamilyOption
       processor: { pad: false, resize: null, filter: 'bicubic', crop: null, ...values },
       patches: { ...patches, window: architecture.windowUnits },
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
-      graphs: qwenGraphFiles,
+      graphs: graphFiles,
       sizes: { ...sizes, contextTokens: limits.contextTokens },
     } satisfies FamilyImport['manifest'];
     const notes = [
@@ -77,7 +78,7 @@ export async function importQwen(from: string, to: string, options: FamilyOption
       `A picture keeps its size and takes up to ${visualTokens} rows; imageSize sets another limit than that of preprocessor_config.json.`,
       ...generationNotes(settings),
     ];
-    await writeGraphs(to, qwenGraphFiles.data, qwenGraphs(architecture), read, progress);
+    await writeGraphs(to, graphFiles.data, qwenGraphs(architecture), read, writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes };
@@ -86,24 +87,9 @@ export async function importQwen(from: string, to: string, options: FamilyOption
   }
 }
 
-function idOf(tokenizer: Tokenizer, token: string): number {
-  const id = tokenizer.idOf(token);
-  if (id !== null) return id;
-  throw new WetreadError('tokenizer-unsupported', `the tokenizer has no ${token}, which every prompt of qwen2_5_vl needs`);
-}
-
 /** The id of the image's mark. @throws tokenizer-unsupported where config and tokenizer call another token by one of the three ids */
 function checkMarks({ tokens }: QwenArchitecture, tokenizer: Tokenizer): number {
-  for (const [key, configured] of Object.entries(tokens)) {
-    const mark = key === 'image' ? marks.image : key === 'start' ? marks.start : marks.end;
-    const found = idOf(tokenizer, mark);
-    if (found !== configured) {
-      throw new WetreadError(
-        'tokenizer-unsupported',
-        `config.json says that ${mark} has the id ${configured}, the tokenizer says ${found}`,
-      );
-    }
-  }
+  for (const key of ['image', 'start', 'end'] as const) checkTokenId(tokenizer, marks[key], tokens[key], 'qwen2_5_vl');
   return tokens.image;
 }
 

@@ -5,15 +5,16 @@
  * The surprise: 8 heads of 64 whatever the width is, so attention is 512 wide and width / heads means nothing.
  * Source: chaoyi-wu/RadFM, Quick_demo/Model/RadFM/{multimodality_model,my_embedding_layer,vit_3d,helpers}.py.
  */
+
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
 import { countNumbered, dimensions } from '../../checkpoint/shapes.ts';
 import type { TensorSource } from '../../checkpoint/tensors.ts';
 import { type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
-import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
+import type { ModelSizes } from '../../onnx/sizes.ts';
+import { refuse } from '../config.ts';
 import { readDecoder } from '../hf-decoder.ts';
-import { decoderSizes } from '../image-decoder.ts';
+import { decoderSizes, graphFiles } from '../image-decoder.ts';
 import { attentionWidth, channels, framePatch, type VolumeEncoder, volumeGraph } from './volume-encoder.ts';
 
 export interface RadfmArchitecture {
@@ -33,10 +34,6 @@ const configSchema = z.looseObject({ model_type: z.string().optional() });
 export function isRadfm(config: unknown): boolean {
   const parsed = configSchema.safeParse(config);
   return parsed.success && parsed.data.model_type === 'llama';
-}
-
-function refuse(message: string): never {
-  throw new WetreadError('architecture-unsupported', message);
 }
 
 const embedding = 'embedding_layer.';
@@ -87,19 +84,12 @@ export function readArchitecture(config: Record<string, unknown>, source: Tensor
   return { decoder, encoder: readEncoder(source, decoder.hiddenSize) };
 }
 
-export const radfmGraphFiles: GraphFiles = {
-  vision: 'vision.onnx',
-  embedding: 'embedding.onnx',
-  decoder: 'decoder.onnx',
-  data: 'weights.data',
-};
-
 /** The graphs of an architecture, not yet with values. */
 export function radfmGraphs(a: RadfmArchitecture): readonly GraphFile[] {
   return [
-    { file: radfmGraphFiles.vision, graph: volumeGraph(a.encoder) },
-    { file: radfmGraphFiles.embedding, graph: embeddingGraph({ ...a.decoder, vocabSize: a.decoder.vocabSize + imageMarks }) },
-    { file: radfmGraphFiles.decoder, graph: decoderGraph(a.decoder) },
+    { file: graphFiles.vision, graph: volumeGraph(a.encoder) },
+    { file: graphFiles.embedding, graph: embeddingGraph({ ...a.decoder, vocabSize: a.decoder.vocabSize + imageMarks }) },
+    { file: graphFiles.decoder, graph: decoderGraph(a.decoder) },
   ];
 }
 

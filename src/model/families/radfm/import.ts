@@ -17,16 +17,9 @@ import type { Processor } from '../../preprocess/processor.ts';
 import { readTokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkIds, checkVocabulary } from '../hf-files.ts';
+import { graphFiles } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import {
-  imageMarks,
-  languageFolder,
-  type RadfmArchitecture,
-  radfmGraphFiles,
-  radfmGraphs,
-  radfmSizes,
-  readArchitecture,
-} from './architecture.ts';
+import { imageMarks, languageFolder, type RadfmArchitecture, radfmGraphs, radfmSizes, readArchitecture } from './architecture.ts';
 import { deepest } from './preprocess.ts';
 import { bosId, eosId, template } from './prompt.ts';
 import { published, tasks } from './tasks.ts';
@@ -65,10 +58,10 @@ export async function importRadfm(from: string, to: string, options: FamilyOptio
       processor: processorOf(options.metadata.imageSize ?? null, architecture),
       depth: { step: framePatch, most: Math.min(deepest, framePatch * architecture.encoder.tables.dep[0]) },
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
-      graphs: radfmGraphFiles,
+      graphs: graphFiles,
       sizes: { ...radfmSizes(architecture), contextTokens: limits.contextTokens },
     };
-    await writeGraphs(to, radfmGraphFiles.data, radfmGraphs(architecture), reader(source), writing);
+    await writeGraphs(to, graphFiles.data, radfmGraphs(architecture), reader(source), writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes: notesOf(manifest, files.source) };

@@ -6,15 +6,17 @@
  * release after them row by row under the same projector name.
  * Source: NVlabs/VILA 355fda9, llava/model/{llava_arch,multimodal_projector/base_projector,multimodal_encoder/vision_encoder}.py.
  */
+
 import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { type DecoderArchitecture, decoderGraph, embeddingGraph } from '../../onnx/decoder.ts';
 import type { GraphFile } from '../../onnx/files.ts';
-import type { GraphFiles, ModelSizes } from '../../onnx/sizes.ts';
+import type { ModelSizes } from '../../onnx/sizes.ts';
 import { encoderGraph, type VisionArchitecture, visualTokens } from '../../onnx/vision-transformer.ts';
+import { parsed, refuse } from '../config.ts';
 import { readDecoder } from '../hf-decoder.ts';
 import { readVision } from '../hf-vision.ts';
-import { decoderSizes } from '../image-decoder.ts';
+import { decoderSizes, graphFiles } from '../image-decoder.ts';
 import { blocksPerImage, type MergeOrder, type VilaProjector, vilaProjection } from './projector.ts';
 
 export interface VilaArchitecture {
@@ -50,15 +52,6 @@ const llmSchema = z.looseObject({
   tie_word_embeddings: z.boolean().default(false),
   tokenizer_model_max_length: z.int().positive().nullish(),
 });
-
-function refuse(found: string): never {
-  throw new WetreadError('architecture-unsupported', found);
-}
-
-function parsed<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(value);
-  return result.success ? result.data : refuse(`${where}: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
-}
 
 /** Whether a config.json is of a VILA folder; its parts' configs are nested in it. */
 export function isVila(config: unknown): boolean {
@@ -157,19 +150,12 @@ export function readArchitecture(configs: VilaConfigs, order: MergeOrder | null)
   };
 }
 
-export const vilaGraphFiles: GraphFiles = {
-  vision: 'vision.onnx',
-  embedding: 'embedding.onnx',
-  decoder: 'decoder.onnx',
-  data: 'weights.data',
-};
-
 /** The graphs of an architecture, not yet with values. */
 export function vilaGraphs(a: VilaArchitecture): readonly GraphFile[] {
   return [
-    { file: vilaGraphFiles.vision, graph: encoderGraph(a.vision, vilaProjection(a.vision, a.projector)) },
-    { file: vilaGraphFiles.embedding, graph: embeddingGraph(a.decoder) },
-    { file: vilaGraphFiles.decoder, graph: decoderGraph(a.decoder) },
+    { file: graphFiles.vision, graph: encoderGraph(a.vision, vilaProjection(a.vision, a.projector)) },
+    { file: graphFiles.embedding, graph: embeddingGraph(a.decoder) },
+    { file: graphFiles.decoder, graph: decoderGraph(a.decoder) },
   ];
 }
 

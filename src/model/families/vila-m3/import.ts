@@ -6,12 +6,13 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Manifest } from '../../bundle-manifest.ts';
 import { readJson } from '../../json.ts';
 import type { Metadata } from '../../metadata.ts';
-import { type Progress, writeGraphs } from '../../onnx/files.ts';
+import { type Writing, writeGraphs } from '../../onnx/files.ts';
 import { readTokenizerFiles, type TokenizerFiles } from '../../tokenizer/files.ts';
 import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkPictureSize, checkVocabulary, endIdSchema, endIds, processorConfig } from '../hf-files.ts';
+import { graphFiles } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import { readArchitecture, type VilaArchitecture, type VilaConfigs, vilaGraphFiles, vilaGraphs, vilaSizes } from './architecture.ts';
+import { readArchitecture, type VilaArchitecture, type VilaConfigs, vilaGraphs, vilaSizes } from './architecture.ts';
 import { experts } from './experts.ts';
 import { vilaProcessor } from './preprocess.ts';
 import { chooseTemplate, placeholder } from './prompt.ts';
@@ -40,7 +41,7 @@ async function readConfigs(from: string): Promise<VilaConfigs & { readonly llm: 
 }
 
 /** @throws the coded error of whatever does not fit; nothing is written before all checks are done */
-export async function importVilaM3(from: string, to: string, options: FamilyOptions, progress: Progress): Promise<FamilyImport> {
+export async function importVilaM3(from: string, to: string, options: FamilyOptions, writing: Writing): Promise<FamilyImport> {
   const configs = await readConfigs(from);
   const { metadata } = options;
   const architecture = readArchitecture(configs, metadata.mergeOrder ?? null);
@@ -64,10 +65,10 @@ export async function importVilaM3(from: string, to: string, options: FamilyOpti
       prompt: { template, placeholder },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
-      graphs: vilaGraphFiles,
+      graphs: graphFiles,
       sizes: { ...vilaSizes(architecture), contextTokens: limits.contextTokens },
     };
-    await writeGraphs(to, vilaGraphFiles.data, vilaGraphs(architecture), read, progress);
+    await writeGraphs(to, graphFiles.data, vilaGraphs(architecture), read, writing);
     await writeFile(join(to, manifest.tokenizer.json), JSON.stringify(files.json));
     await writeFile(join(to, manifest.tokenizer.config), JSON.stringify(files.config));
     return { manifest, published, notes: notesOf(architecture, template.name, files.source, tokenizer) };

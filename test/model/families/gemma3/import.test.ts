@@ -110,7 +110,7 @@ describe.skipIf(!available('shared'))('a Gemma 3 checkpoint', () => {
       'an image token that the tokenizer knows under another id',
       config({ image_token_index: 347 }),
       'tokenizer-unsupported',
-      /id 347, the tokenizer 348/,
+      /id 347, the tokenizer says 348/,
     ],
     [
       'a soft cap of the scores',
