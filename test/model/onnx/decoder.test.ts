@@ -102,7 +102,7 @@ test.each(Object.keys(kinds))('%s: logits equal plain arithmetic, at once and in
     a,
     tensors,
     ids.map((_, row) => [...rows.data.slice(row * a.hiddenSize, (row + 1) * a.hiddenSize)]),
-    allPositions,
+    { axes: allPositions },
   ).flat();
   const off = (found: ArrayLike<number>): number => Math.max(...expected.map((value, i) => Math.abs(value - (found[i] ?? Number.NaN))));
   const whole = await decoder.step(decoder.emptyCache(), rows, [...ids.keys()], { positions: axes });

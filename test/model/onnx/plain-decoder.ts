@@ -37,7 +37,15 @@ function positionsOf(a: DecoderArchitecture, rows: number, axes: readonly Row[])
   return Array.from({ length: rows }, (_, row) => axisOf.map((axis) => axes[axis]?.[row] ?? row));
 }
 
-function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows: readonly Row[], axes: readonly Row[]): readonly Row[] {
+interface Places {
+  /** Positions on each axis, where they are not the index. */
+  readonly axes?: readonly Row[];
+  /** Rows that no row sees, but themselves are computed. */
+  readonly hidden?: ReadonlySet<number>;
+}
+
+function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows: readonly Row[], places: Places): readonly Row[] {
+  const { axes = [], hidden = new Set<number>() } = places;
   const at = `decoder.layers.${layer}.self_attn`;
   const frequencies = rotaryFrequencies(a.headDim, a.rotary);
   const heads = (x: Row, count: number): Row[] => Array.from({ length: count }, (_, h) => x.slice(h * a.headDim, (h + 1) * a.headDim));
@@ -50,7 +58,7 @@ function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows
   return rows.map((_, row) => {
     const mixed = Array.from({ length: a.heads }, (__, head): Row => {
       const group = Math.floor(head / (a.heads / a.kvHeads));
-      const seen = rows.map((___, p) => p).filter((p) => p <= row && row - p < window);
+      const seen = rows.map((___, p) => p).filter((p) => p <= row && row - p < window && !hidden.has(p));
       const weights = seen.map((p) => {
         const score = (queries[row]?.[head] ?? []).reduce((s, q, d) => s + q * (keys[p]?.[group]?.[d] ?? 0), 0);
         return Math.exp(score / Math.sqrt(a.headDim));
@@ -64,8 +72,8 @@ function attention(a: DecoderArchitecture, tensors: Tensors, layer: number, rows
   });
 }
 
-/** Logits of every row: rows [count][hidden] -> [count][vocab]. `axes`: positions on each axis, where they are not the index. */
-export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: readonly Row[], axes: readonly Row[] = []): readonly Row[] {
+/** Every row after all layers and the last norm: rows [count][hidden] -> [count][hidden]. */
+export function plainRows(a: DecoderArchitecture, tensors: Tensors, rows: readonly Row[], places: Places = {}): readonly Row[] {
   let x = rows;
   for (const layer of a.windows.keys()) {
     const at = `decoder.layers.${layer}`;
@@ -74,7 +82,7 @@ export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: rea
       tensors,
       layer,
       x.map((row) => normed(tensors, `${at}.input_layernorm`, row, a.normEpsilon)),
-      axes,
+      places,
     );
     x = x.map((row, i) => sum(row, attended[i] ?? []));
     x = x.map((row) => {
@@ -85,6 +93,11 @@ export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: rea
       return sum(row, linear(tensors, `${at}.mlp.down_proj`, product, a.bias.mlp));
     });
   }
+  return x.map((row) => normed(tensors, 'decoder.norm', row, a.normEpsilon));
+}
+
+/** Logits of every row: rows [count][hidden] -> [count][vocab]. */
+export function plainDecoder(a: DecoderArchitecture, tensors: Tensors, rows: readonly Row[], places: Places = {}): readonly Row[] {
   const head = a.tiedHead ? 'decoder.embed_tokens' : 'head';
-  return x.map((row) => linear(tensors, head, normed(tensors, 'decoder.norm', row, a.normEpsilon), false));
+  return plainRows(a, tensors, rows, places).map((row) => linear(tensors, head, row, false));
 }
