@@ -7,6 +7,7 @@
 import { WetreadError } from '#domain/errors.ts';
 import type { AxisPositions, Sight } from '#model/encoded.ts';
 import type { ModelSizes } from '#model/onnx/sizes.ts';
+import { checkFinite } from './finite.ts';
 import type { OrtRuntime, OrtSession, OrtValue } from './port.ts';
 
 /** Keys and values of all layers for the first `length` rows. */
@@ -36,6 +37,7 @@ export interface Decoder {
   /**
    * @param positions rows of this step whose logits are wanted, 0 = the first row of `rows`
    * @returns logits [positions, vocab]; empty when no positions were asked for
+   * @throws not-finite
    */
   step(
     cache: Cache,
@@ -155,7 +157,9 @@ export function openDecoder(
         if (present === undefined) throw new WetreadError('internal', `the decoder gave no present.${name}`);
         values[name] = present;
       }
-      return { cache: { length, values }, logits: out.logits?.read() ?? new Float32Array(0) };
+      const logits = out.logits?.read() ?? new Float32Array(0);
+      checkFinite(logits, 'logits');
+      return { cache: { length, values }, logits };
     },
     async embed(ids) {
       if (ids.length === 0) return { data: new Float32Array(0), count: 0 };

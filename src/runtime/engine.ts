@@ -13,6 +13,7 @@ import { type GraphFiles, type ModelSizes, rowsInPrompt } from '#model/onnx/size
 import { mayStand } from './answer-rules.ts';
 import { type Beam, searchBeams } from './beam-search.ts';
 import { type Cache, type Decoder, joinRows, openDecoder, type Rows, readVirtualRows, type Surroundings } from './decoder.ts';
+import { checkFinite } from './finite.ts';
 import { bestId, logProbability } from './log-softmax.ts';
 import { readRows, scoreRows } from './one-pass.ts';
 import type { OrtRuntime, OrtSession } from './port.ts';
@@ -67,9 +68,9 @@ export interface Generated {
 export interface Engine {
   readonly sizes: ModelSizes;
   readonly decoder: Decoder;
-  /** @throws prompt-too-long when prompt and `newTokens` do not fit; not-finite when the encoder gives NaN or infinity */
+  /** @throws prompt-too-long when prompt and `newTokens` do not fit; not-finite when pixels, features or logits are NaN or infinite */
   prepare(encoded: EncodedPrompt, newTokens: number): Promise<Prepared>;
-  /** @throws not-finite when the first logits are not */
+  /** @throws not-finite when a logit is not */
   generate(prepared: Prepared, options: GenerateOptions): Promise<Generated>;
   /** Every continuation of a beam search of options.beams, best first. @throws not-finite */
   search(prepared: Prepared, options: GenerateOptions): Promise<readonly Beam[]>;
@@ -80,11 +81,6 @@ export interface Engine {
   /** Every row of the prompt with all its images, as one step takes them. */
   whole(prepared: Prepared): Promise<Whole>;
   close(): Promise<void>;
-}
-
-function finite(values: Float32Array, what: string): void {
-  const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new WetreadError('not-finite', `${what}: value ${bad} is ${values[bad]}, a finite number expected`);
 }
 
 /** The null of an image: every value of a channel is that of raw black, or of the processor's mean (zero, unless the image says otherwise). */
@@ -107,12 +103,13 @@ async function look(
   const image = prepared.encoded.images[prepared.places[place] ?? -1];
   if (image === undefined) throw new WetreadError('internal', `image place ${place} of the prompt has no picture`);
   const data = shown === 'image' ? image.data : nulled(image, shown);
+  checkFinite(data, `pixels of image ${place + 1}`);
   const feeds = { pixel_values: runtime.value(data, image.shape) };
   const others = Object.entries(image.inputs ?? {}).map(([name, input]) => [name, runtime.value(input.data, input.shape)]);
   const out = await vision.run({ ...feeds, ...Object.fromEntries(others) }, ['vision', 'features']);
   if (out.features === undefined || out.vision === undefined) throw new WetreadError('internal', 'the encoder gave no features');
   const features = out.features.read();
-  finite(features, `features of image ${place + 1}`);
+  checkFinite(features, `features of image ${place + 1}`);
   return { vision: out.vision.read(), features: { data: features, count: (out.features.dims[0] ?? 0) * (out.features.dims[1] ?? 0) } };
 }
 
@@ -264,7 +261,6 @@ class LoadedEngine implements Engine {
     while (tokens.length < options.maxNewTokens) {
       const step = await this.decoder.step(cache, last, [0], start.around);
       cache = step.cache;
-      if (tokens.length === 0) finite(step.logits, 'logits of the first new token');
       const id = bestId(step.logits, 0, vocabSize, limit, mayStand(options, tokens.length));
       if (id < 0) throw new WetreadError('not-finite', `no logit of new token ${tokens.length + 1} is a number`);
       tokens.push(id);

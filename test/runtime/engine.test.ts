@@ -1,5 +1,6 @@
 /** The engine on a tiny random bundle: its rules, not its numbers (those are in parity-llava.test.ts). */
 import { mkdtempSync, rmSync } from 'node:fs';
+import { cp, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -159,6 +160,32 @@ describe('refusals', () => {
       code: 'not-finite',
       message: expect.stringContaining('image 1'),
     });
+  });
+
+  test('pixels are looked at before they are run, features and logits after', async () => {
+    const prepared = await engine.prepare(
+      promptOf(1, (data) => data.fill(Number.POSITIVE_INFINITY, 7, 8)),
+      8,
+    );
+    await expect(engine.generate(prepared, options())).rejects.toMatchObject({
+      message: expect.stringMatching(/^pixels of image 1: value 7 /),
+    });
+  });
+
+  test('weights that became NaN are not-finite, in an answer and in a score', async () => {
+    const spoilt = join(folder, 'spoilt');
+    await cp(bundle.dir, spoilt, { recursive: true });
+    const path = join(spoilt, bundle.manifest.graphs.data);
+    const { size } = await stat(path);
+    await writeFile(path, new Uint8Array(new Float32Array(Math.ceil(size / 4)).fill(Number.NaN).buffer));
+    const broken = await openEngine(counting.runtime, spoilt, bundle.manifest.graphs, bundle.manifest.sizes);
+    const prepared = await broken.prepare(promptOf(0), 8);
+    const refusal = { code: 'not-finite', message: expect.stringMatching(/^logits: /) };
+    await expect(broken.generate(prepared, options())).rejects.toMatchObject(refusal);
+    await expect(broken.score(prepared, [5], [], 'black')).rejects.toMatchObject(refusal);
+    const seeing = await broken.prepare(promptOf(1), 8);
+    await expect(broken.generate(seeing, options())).rejects.toMatchObject({ message: expect.stringMatching(/^features of image 1: /) });
+    await broken.close();
   });
 
   test('an empty prompt and a list of another number of images are refused', async () => {
