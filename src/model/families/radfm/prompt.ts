@@ -5,10 +5,9 @@
  * its own; BOS is put in front. Rows are counted through all images of the prompt.
  * Source: chaoyi-wu/RadFM, Quick_demo/test.py (get_tokenizer, combine_and_preprocess); transformers 4.28.1 tokenization_utils.py.
  */
-import type { PromptPart } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
-import type { EncodedPart, EncodedPrompt, RawVolume, VolumePart } from '../../encoded.ts';
+import type { EncodedPart, EncodedPrompt, Part, RawVolume } from '../../encoded.ts';
 import { outputSize } from '../../preprocess/processor.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { commonDepth, encodePicture, encodeVolume } from './preprocess.ts';
@@ -19,8 +18,6 @@ export const template: Template = { name: 'raw', before: '', after: '', strip: f
 /** BOS and EOS as the authors set them after loading, whatever the tokenizer's files say. */
 export const bosId = 1;
 export const eosId = 2;
-
-type Part = PromptPart | VolumePart;
 
 /** What Python's str.strip takes away, which is a little more than JavaScript's. */
 const space = '[\\s\\x1c-\\x1f\\x85]';
