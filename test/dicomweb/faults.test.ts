@@ -179,9 +179,9 @@ describe('an answer that does not come', () => {
       rateWindowMs: 200,
     });
     const got: string[] = [];
-    for await (const one of client.retrieve(study, series, uids)) {
+    for await (const one of client.retrieve(study, series, uids, { onWarning: ({ code }) => got.push(code) })) {
       got.push(one.uids.instance);
-      await new Promise((later) => setTimeout(later, 150));
+      await new Promise((later) => setTimeout(later, 250));
     }
     expect(got).toEqual(uids);
   });

@@ -95,6 +95,24 @@ describe('client JWT', () => {
     });
   });
 
+  test('a jku that is not listed is not asked, although its keys would fit the token', async () => {
+    const attacker = await generateKeyPair('ES384', { extractable: true });
+    const keys = JSON.stringify({ keys: [{ ...(await exportJWK(attacker.publicKey)), kid: 'a+/=', alg: 'ES384' }] });
+    let connections = 0;
+    const willing = createServer((_request, response) => void response.setHeader('content-type', 'application/json').end(keys));
+    willing.on('connection', () => {
+      connections += 1;
+    });
+    await new Promise<void>((up) => willing.listen(0, '127.0.0.1', () => up()));
+    const jku = `http://127.0.0.1:${(willing.address() as AddressInfo).port}/jwks`; // listening on TCP, so it is AddressInfo
+    for (const named of [jku, `${url}@${new URL(jku).host}`, `${url}?x=${jku}`]) {
+      const token = await sign(good, { by: attacker.privateKey, header: { jku: named } });
+      await expect(check()(token, audience)).rejects.toMatchObject({ message: expect.stringContaining('jku') });
+    }
+    willing.close();
+    expect(connections).toBe(0);
+  });
+
   test('an algorithm that the site does not list is refused', async () => {
     await expect(check({ algorithms: ['RS384'] })(await sign(good), audience)).rejects.toMatchObject({ code: 'client-unauthorised' });
   });
