@@ -1,12 +1,10 @@
 /** The prompt of a golden case, as its family encodes it. */
 import { join } from 'node:path';
-import type { PromptPart } from '#domain/answer.ts';
-import { WetreadError } from '#domain/errors.ts';
 import { filled } from '#domain/task-text.ts';
 import type { Manifest } from '#model/bundle-manifest.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
-import type { EncodedPrompt, RawVolume, VolumePart } from '#model/encoded.ts';
-import { familyOf } from '#model/families/registry.ts';
+import type { EncodedPrompt, Part, RawVolume } from '#model/encoded.ts';
+import { encodePrompt } from '#model/families/encode.ts';
 import { readPicture } from '#model/picture-file.ts';
 import type { Tokenizer } from '#model/tokenizer/tokenizer.ts';
 import type { CaseFile, ModelCase } from './case.ts';
@@ -25,13 +23,13 @@ export interface Vocabulary {
 
 /** The prompt of a case. */
 export async function encodedOf(loaded: Vocabulary, { file, golden }: GoldenCase): Promise<EncodedPrompt> {
-  const manifest = withSystem(loaded.manifest, golden);
-  return encodedCase({ ...loaded, manifest }, await partsOf(file.folder, worded(manifest, golden)), golden.mask_count ?? null);
+  const manifest = asAsked(loaded.manifest, golden);
+  return encodePrompt(manifest, loaded.tokenizer, await partsOf(file.folder, worded(manifest, golden)), golden.mask_count ?? null);
 }
 
 /** Segments as parts of a prompt: pictures, and volumes where a file holds tensors. */
-async function partsOf(folder: string, golden: ModelCase): Promise<(PromptPart | VolumePart)[]> {
-  const parts: (PromptPart | VolumePart)[] = [];
+async function partsOf(folder: string, golden: ModelCase): Promise<Part[]> {
+  const parts: Part[] = [];
   for (const segment of golden.segments) {
     if ('text' in segment) parts.push({ kind: 'text', text: segment.text });
     else if (segment.image.endsWith('.safetensors')) parts.push({ kind: 'volume', volume: await readVolume(join(folder, segment.image)) });
@@ -40,11 +38,17 @@ async function partsOf(folder: string, golden: ModelCase): Promise<(PromptPart |
   return parts;
 }
 
-/** gemma3 has no system role: a case's system text stands in front of its user turn. Other families' templates hold theirs. */
-function withSystem(manifest: Manifest, { system }: ModelCase): Manifest {
-  if (manifest.family !== 'gemma3' || !system) return manifest;
-  const { template } = manifest.prompt;
-  return { ...manifest, prompt: { ...manifest.prompt, template: { ...template, before: `${template.before}${system}\n\n` } } };
+/**
+ * The bundle as a case has it: a length at which questions are cut; and, as gemma3 has no system role, a system text in front of the user
+ * turn. Other families' templates hold theirs.
+ */
+function asAsked(manifest: Manifest, { system, generation }: ModelCase): Manifest {
+  const { prompt } = manifest;
+  const questionTokens = generation?.max_question_tokens ?? prompt.questionTokens;
+  const cut = questionTokens === undefined ? {} : { questionTokens };
+  if (manifest.family !== 'gemma3' || !system) return { ...manifest, prompt: { ...prompt, ...cut } };
+  const template = { ...prompt.template, before: `${prompt.template.before}${system}\n\n` };
+  return { ...manifest, prompt: { ...prompt, ...cut, template } };
 }
 
 /** The options of a choice stand after the question as the family's own task of choice says. */
@@ -56,21 +60,6 @@ function worded({ tasks }: Manifest, golden: ModelCase): ModelCase {
     'text' in segment ? { text: filled(task.text, segment.text, choices, task.between) } : segment,
   );
   return { ...golden, segments };
-}
-
-/** @param masks tokens of the answer, where it is read in one pass */
-function encodedCase(
-  { manifest, tokenizer }: Vocabulary,
-  parts: readonly (PromptPart | VolumePart)[],
-  masks: number | null,
-): EncodedPrompt {
-  const family = familyOf(manifest.family);
-  const flat = parts.filter((part) => part.kind !== 'volume');
-  if (masks !== null && family.encodeMasked !== undefined) return family.encodeMasked(manifest, tokenizer, flat, masks);
-  if (flat.length === parts.length) return family.encode(manifest, tokenizer, flat);
-  if (family.encodeVolumes === undefined)
-    throw new WetreadError('pixel-unsupported', `the case has a volume, ${family.name} reads pictures`);
-  return family.encodeVolumes(manifest, tokenizer, parts);
 }
 
 /** Tensor `volume` [depth, height, width] of a file. */

@@ -16,9 +16,22 @@ export const modelCaseSchema = z.looseObject({
   system: z.string().nullish(),
   prompt_text: z.string().nullish(),
   input_ids: numbers.nullish(),
-  generation: z.looseObject({ max_new_tokens: z.int(), stop_ids: numbers, min_new_tokens: z.int().nullish() }).nullish(),
+  generation: z
+    .looseObject({
+      max_new_tokens: z.int(),
+      stop_ids: numbers,
+      min_new_tokens: z.int().nullish(),
+      num_beams: z.int().positive().nullish(),
+      /** How beams are compared, where it is not as the transformers library does it. */
+      beam_rule: z.literal('length-averaged').nullish(),
+      /** Tokens of the question, beyond which the authors cut it. */
+      max_question_tokens: z.int().positive().nullish(),
+    })
+    .nullish(),
   output_ids: numbers.nullish(),
   output_text: z.string().nullish(),
+  /** Every beam of the search, best first. */
+  beams: z.array(z.looseObject({ ids: numbers, mean_log_prob: z.number() })).nullish(),
   answer_ids: numbers.nullish(),
   logits_from: z.int().nullish(),
   prompt_length: z.int().nullish(),

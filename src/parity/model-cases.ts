@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NullImage } from '#domain/answer.ts';
 import { bundleTokenizer } from '#model/bundle.ts';
+import type { Manifest } from '#model/bundle-manifest.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
 import type { TensorSource } from '#model/checkpoint/tensors.ts';
 import type { EncodedPrompt } from '#model/encoded.ts';
@@ -12,7 +13,7 @@ import { importCheckpoint } from '#model/import.ts';
 import type { WeightType } from '#model/onnx/stored-weights.ts';
 import { letterId } from '#model/tokenizer/letters.ts';
 import { joinRows, type Rows } from '#runtime/decoder.ts';
-import { type Engine, openEngine, type Prepared, type Whole } from '#runtime/engine.ts';
+import { type Engine, type GenerateOptions, openEngine, type Prepared, type Whole } from '#runtime/engine.ts';
 import { openStockRuntime } from '#runtime/ort-stock.ts';
 import { type CaseFile, type ModelCase, modelCaseSchema, tensorsPath } from './case.ts';
 import { encodedOf, type GoldenCase, type Vocabulary } from './case-prompt.ts';
@@ -211,28 +212,56 @@ function stripped(text: string): string {
   return text.replace(new RegExp(`^${space}|${space}$`, 'g'), '');
 }
 
-/** The answer as the case asks for it; null where it asks for none. */
-async function answerOf({ engine, manifest }: Loaded, prepared: Prepared, golden: ModelCase): Promise<readonly number[] | null> {
-  if (!golden.generation) return null;
-  const { max_new_tokens: maxNewTokens, stop_ids: stopIds, min_new_tokens: minNewTokens } = golden.generation;
-  const options = {
+/** Families whose authors decode an answer with its stop token. */
+const stopShowingFamilies: readonly string[] = ['prefix-vqa'];
+
+/** How the case asks for its answer; null where it asks for none. */
+function optionsOf(manifest: Manifest, { generation }: ModelCase): GenerateOptions | null {
+  if (!generation) return null;
+  const { max_new_tokens: maxNewTokens, stop_ids: stopIds, min_new_tokens: minNewTokens, num_beams: count, beam_rule: rule } = generation;
+  return {
     maxNewTokens,
     stopIds,
     barredIds: manifest.generation.barredIds,
     minNewTokens: minNewTokens ?? 0,
     // The authors' code may choose a row of the head that has no token; at run time it is never chosen.
     tokenizerSize: manifest.sizes.vocabSize,
+    ...(rule ? { beams: count ?? 1 } : {}),
   };
-  return (await engine.generate(prepared, options)).tokens;
+}
+
+async function answerOf({ engine, manifest }: Loaded, prepared: Prepared, golden: ModelCase): Promise<readonly number[] | null> {
+  const options = optionsOf(manifest, golden);
+  return options === null ? null : (await engine.generate(prepared, options)).tokens;
+}
+
+/** All beams of the search: their tokens, and what they are compared by. */
+async function beamsCell({ engine, manifest }: Loaded, prepared: Prepared, golden: ModelCase): Promise<Cell> {
+  const options = optionsOf(manifest, golden);
+  if (options === null || !golden.beams) return absent;
+  const found = await engine.search(prepared, options);
+  if (found.length !== golden.beams.length) return miss(`${found.length} beams for ${golden.beams.length}`);
+  const cells = golden.beams.map(({ ids }, index) => compareExact(found[index]?.tokens ?? [], ids));
+  const means = golden.beams.map(({ mean_log_prob: mean }) => mean);
+  const missed = compareClose(
+    found.map(({ mean }) => mean),
+    means,
+    scoreTolerance,
+  );
+  return worst([...cells, ...(missed.miss ? [missed] : [])]);
 }
 
 async function greedyCell(loaded: Loaded, prepared: Prepared, golden: ModelCase): Promise<Cell> {
   const { tokenizer, manifest } = loaded;
   const tokens = golden.output_ids ? await answerOf(loaded, prepared, golden) : null;
   if (tokens === null || !golden.output_ids) return absent;
-  const cell = compareExact(tokens, golden.output_ids);
+  const cell = worst([compareExact(tokens, golden.output_ids), await beamsCell(loaded, prepared, golden)]);
   if (cell.miss || golden.output_text === null || golden.output_text === undefined) return cell;
-  const { text: whole } = tokenizer.decode(tokens.filter((id) => id < tokenizer.size));
+  const shows = stopShowingFamilies.includes(manifest.family) ? 'shown' : 'hidden';
+  const { text: whole } = tokenizer.decode(
+    tokens.filter((id) => id < tokenizer.size),
+    shows,
+  );
   const text = strippingFamilies.includes(manifest.family) ? stripped(whole) : whole;
   return text === golden.output_text ? cell : miss(`text ${JSON.stringify(text)} for ${JSON.stringify(golden.output_text)}`);
 }

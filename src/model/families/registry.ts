@@ -19,6 +19,8 @@ import { languageConfig as medvintTeConfig } from './medvint-te/architecture.ts'
 import { importMedvintTe } from './medvint-te/import.ts';
 import { encodeMasked, encodeMedvintTe } from './medvint-te/prompt.ts';
 import { isLlama } from './pmc-vqa.ts';
+import { importPrefixVqa, isPrefixVqa } from './prefix-vqa/import.ts';
+import { encodePrefixVqa } from './prefix-vqa/prompt.ts';
 import { isQwen } from './qwen2_5_vl/architecture.ts';
 import { importQwen } from './qwen2_5_vl/import.ts';
 import { encodeQwen } from './qwen2_5_vl/prompt.ts';
@@ -67,6 +69,7 @@ export const families: readonly Family[] = [
     encode: encodeMedvintTe,
     encodeMasked,
   },
+  { name: 'prefix-vqa', detectFolder: isPrefixVqa, detect: () => false, import: importPrefixVqa, encode: encodePrefixVqa },
   { name: 'gemma3', detect: isGemma3, import: importGemma3, encode: encodeGemma3 },
   { name: 'qwen2_5_vl', detect: isQwen, import: importQwen, encode: encodeQwen },
   { name: 'llava', detect: (config) => llavaForm(config) !== null, import: importLlava, encode: encodeLlava },
