@@ -5,6 +5,7 @@
  * Knows nothing of the runtime: `ask` answers a prompt. Half of the pairs show the prior film first, so that only labels tell them apart.
  */
 import type { Answer, PromptPart, RawImage } from '#domain/answer.ts';
+import { textsAround } from '#domain/task-text.ts';
 import { parseFindings } from '#phantom/report.ts';
 import { shownFilm } from '#phantom/shown.ts';
 import { makeStudy, type PhantomStudy, truthOf } from '#phantom/study.ts';
@@ -62,14 +63,15 @@ export function partsOfStudy(
   film: (which: Which) => RawImage,
 ): PromptPart[] {
   const slots = { region: 'chest', view: 'PA', days: '267' };
-  let text = fill(prompt.history, { items: reasons[number % reasons.length] ?? '' });
+  const [before = '', ...behind] = textsAround(prompt.task, order.length);
+  let text = fill(prompt.history, { items: reasons[number % reasons.length] ?? '' }) + before;
   const parts: PromptPart[] = [];
-  for (const which of order) {
+  for (const [index, which] of order.entries()) {
     text += fill(prompt.labels[which], { ...slots, date: which === 'current' ? '2026-11-24' : '2026-03-02' });
     parts.push({ kind: 'text', text }, { kind: 'image', image: film(which) });
-    text = '';
+    text = behind[index] ?? '';
   }
-  return [...parts, { kind: 'text', text: prompt.task }];
+  return text === '' ? parts : [...parts, { kind: 'text', text }];
 }
 
 /** The current film first, or last where `number` is odd. */
