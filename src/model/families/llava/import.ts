@@ -72,7 +72,8 @@ export async function importLlava(from: string, to: string, options: FamilyOptio
     const settings = template.name === 'huatuo' ? huatuoGeneration : await fileGeneration(from);
     const manifest = {
       limits,
-      tasks: { ...tasks, ...options.metadata.tasks },
+      // Of any checkpoint in this form: one whose importer names its tasks was trained for those and no others.
+      tasks: options.metadata.tasks ?? tasks,
       generation: {
         stopIds: await endIds(from, top.eos_token_id, tokenizer, files),
         minNewTokens: template.name === 'huatuo' ? 1 : 0,

@@ -14,13 +14,20 @@ const folders = async (name = 'checkpoint') => ({ from: join(await temporaryFold
 const black = { width: 4, height: 2, channels: 1, pixels: new Uint8Array(8) } as const;
 
 describe('a llava checkpoint', () => {
-  test('becomes a bundle with the tasks of the family, which the importer’s own do not push out', async () => {
+  test('has the tasks that its importer names, and no others', async () => {
     const { from, to } = await folders();
     await writeTinyCheckpoint(from, 7);
     const { bundle } = await importCheckpoint({ from, to, metadata: { tasks: { report: { text: 'Mine.' } } } });
+    expect(bundle.manifest.tasks).toEqual({ report: { text: 'Mine.' } });
+  });
+
+  test('becomes a bundle with the tasks of the family, and a mark in a text places no picture', async () => {
+    const { from, to } = await folders();
+    await writeTinyCheckpoint(from, 7);
+    const { bundle } = await importCheckpoint({ from, to });
     expect(bundle.manifest).toMatchObject({
       family: 'llava',
-      tasks: { report: { text: 'Mine.' }, vqa_open: { text: '{question}' }, vqa_choice: {}, vqa_yes_no: {} },
+      tasks: { vqa_open: { text: '{question}' }, vqa_choice: {}, vqa_yes_no: {} },
       wording: { numbered: '<image_{number}>: ' },
       generation: { text: { strip: true } },
     });
