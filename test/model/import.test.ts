@@ -1,5 +1,5 @@
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openBundle } from '#model/bundle.ts';
 import { openCheckpoint } from '#model/checkpoint/open.ts';
@@ -8,44 +8,7 @@ import { type NamedTensor, writeSafetensors } from '#model/checkpoint/safetensor
 import { importCheckpoint } from '#model/import.ts';
 import type { Written } from '#model/onnx/files.ts';
 import { pickle, torchFile } from './checkpoint/torch-file.ts';
-import { copyCheckpoint, temporaryFolder } from './folder.ts';
-
-const folder = await temporaryFolder();
-let made = 0;
-
-/** A copy of a golden checkpoint, changed by `change`, and the folder its bundle would go to. */
-async function spoilt(variant: string, change: (checkpoint: string) => Promise<void>): Promise<{ from: string; to: string }> {
-  const name = `${made++}`;
-  const from = await copyCheckpoint(variant, folder, name);
-  await change(from);
-  return { from, to: join(folder, `${name}-bundle`) };
-}
-
-async function editJson(path: string, change: (json: Record<string, unknown>) => void): Promise<void> {
-  const json = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-  change(json);
-  await writeFile(path, JSON.stringify(json));
-}
-
-/** Replaces the shards by one file of changed tensors. */
-async function retensor(checkpoint: string, change: (tensors: NamedTensor[]) => NamedTensor[]): Promise<void> {
-  const source = await openCheckpoint(checkpoint);
-  const tensors: NamedTensor[] = [];
-  for (const name of source.names) tensors.push({ name, shape: source.info(name).shape, values: await source.readF32(name) });
-  await source.close();
-  for (const file of await readdir(checkpoint)) if (file.startsWith('model')) await rm(join(checkpoint, file));
-  await writeSafetensors(join(checkpoint, 'model.safetensors'), change(tensors));
-}
-
-/** The import fails with this code and words, and leaves nothing behind. */
-async function refused(paths: { from: string; to: string }, code: string, message: RegExp): Promise<void> {
-  await expect(importCheckpoint(paths)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
-  const name = basename(paths.to);
-  expect((await readdir(folder)).filter((entry) => entry === name || entry === `.${name}.importing`)).toEqual([]);
-}
-
-const tied = 'siglip-qwen2-gqa-tied';
-const legacy = 'original-llama-bin2';
+import { legacy, retensor, spoilt, tied } from './spoilt.ts';
 
 describe('what is imported', () => {
   test('HF form: template, stop ids, limits and processor come from the files', async () => {
@@ -164,108 +127,16 @@ describe('what is imported', () => {
   });
 });
 
-describe('tensors that do not fit', () => {
-  test('a missing tensor is named with its shape', async () => {
-    await refused(
-      await spoilt(tied, (from) =>
-        retensor(from, (tensors) => tensors.filter(({ name }) => !name.endsWith('layers.1.mlp.up_proj.weight'))),
-      ),
-      'checkpoint-tensors',
-      /missing: .*up_proj\.weight \[96, 64\]/,
-    );
-  });
-
-  test('a tensor that belongs to no part is named', async () => {
-    const extra = { name: 'language_model.model.layers.0.self_attn.adapter.weight', shape: [1], values: Float32Array.of(1) };
-    await refused(await spoilt(tied, (from) => retensor(from, (tensors) => [...tensors, extra])), 'checkpoint-tensors', /adapter\.weight/);
-  });
-
-  test('NaN in a weight is named, and no bundle is left', async () => {
-    const spoil = (tensors: NamedTensor[]) =>
-      tensors.map((tensor) =>
-        tensor.name.endsWith('model.norm.weight')
-          ? { ...tensor, values: tensor.values.map((value, i) => (i === 5 ? Number.NaN : value)) }
-          : tensor,
-      );
-    await refused(await spoilt(tied, (from) => retensor(from, spoil)), 'checkpoint-tensors', /norm\.weight holds NaN at position 5/);
-  });
-
-  test('an embedding with fewer rows than the tokenizer has ids is refused with both numbers', async () => {
-    const cut = (tensors: NamedTensor[]) =>
-      tensors.map((tensor) =>
-        tensor.name.endsWith('embed_tokens.weight') ? { ...tensor, shape: [300, 64], values: tensor.values.slice(0, 300 * 64) } : tensor,
-      );
-    const paths = await spoilt(tied, async (from) => {
-      await retensor(from, cut);
-      await editJson(join(from, 'config.json'), (json) => Object.assign(json.text_config as object, { vocab_size: 300 }));
-    });
-    await refused(paths, 'checkpoint-tensors', /tokenizer has 344 ids, the embedding 300 rows/);
-  });
-
-  test('a config of another checkpoint is refused with both shapes', async () => {
-    const paths = await spoilt(tied, (from) =>
-      editJson(join(from, 'config.json'), (json) => Object.assign(json.text_config as object, { intermediate_size: 128 })),
-    );
-    await refused(paths, 'checkpoint-tensors', /up_proj\.weight is \[96, 64\], \[128, 64\] expected/);
-  });
-});
-
-describe('files that are missing or contradict each other', () => {
-  test('a family that is not built is named', async () => {
-    await refused(
-      await spoilt(tied, (from) => writeFile(join(from, 'config.json'), '{"model_type":"whisper"}')),
-      'architecture-unsupported',
-      /whisper/,
-    );
-  });
-
-  test('no config.json', async () => {
-    await refused(await spoilt(tied, (from) => rm(join(from, 'config.json'))), 'checkpoint-unreadable', /config\.json/);
-  });
-
-  test('a tower that is nowhere is asked for by name', async () => {
-    await refused(
-      await spoilt(legacy, (from) => rm(join(from, 'openai'), { recursive: true })),
-      'import-option-missing',
-      /openai\/clip-vit-large-patch14-336/,
-    );
-  });
-
-  test('a tower whose name leads outside is not followed', async () => {
-    const paths = await spoilt(legacy, async (from) => {
-      await mkdir(join(from, '../../outside/tower'), { recursive: true });
-      await cp(join(from, 'openai/clip-vit-large-patch14-336'), join(from, '../../outside/tower'), { recursive: true });
-      await editJson(join(from, 'config.json'), (json) => Object.assign(json, { mm_vision_tower: '../../outside/tower' }));
-    });
-    await refused(paths, 'import-option-missing', /outside\/tower/);
-  });
-
-  test('no image processor', async () => {
-    await refused(
-      await spoilt(tied, (from) => rm(join(from, 'preprocessor_config.json'))),
-      'import-option-missing',
-      /preprocessor_config\.json/,
-    );
-  });
-
-  test('a processor of another size than the tower takes', async () => {
-    const paths = await spoilt(tied, (from) =>
-      editJson(join(from, 'preprocessor_config.json'), (json) => Object.assign(json, { size: { height: 64, width: 64 } })),
-    );
-    await refused(paths, 'architecture-unsupported', /gives 64 x 64, the vision tower takes 56 x 56/);
-  });
-
-  test('a placeholder with two ids', async () => {
-    const paths = await spoilt(tied, (from) =>
-      editJson(join(from, 'config.json'), (json) => Object.assign(json, { image_token_index: 341 })),
-    );
-    await refused(paths, 'tokenizer-unsupported', /<image> has the id 341, the tokenizer says 343/);
-  });
-
-  test('an unknown key in wetread.json', async () => {
-    const paths = await spoilt(tied, (from) => writeFile(join(from, 'wetread.json'), '{"maxImagesEver": 1}'));
-    await refused(paths, 'import-option-missing', /maxImagesEver/);
-  });
+test('the number type of the weights is stated, and smaller ones take less room', async () => {
+  const sizes: number[] = [];
+  for (const weights of ['fp32', 'fp16', 'int8'] as const) {
+    const { bundle, report } = await importCheckpoint({ ...(await spoilt(tied, async () => undefined)), weights });
+    expect([report.weights, bundle.manifest.numberType]).toEqual([weights, weights]);
+    sizes.push(bundle.manifest.files['weights.data']?.bytes ?? 0);
+  }
+  const [single = 0, half = 0, byte = 0] = sizes;
+  expect(half).toBeLessThan(single);
+  expect(byte).toBeLessThan(half);
 });
 
 describe('the target', () => {
@@ -297,9 +168,10 @@ describe('the target', () => {
 
 test('bf16, fp16 and fp32 of one value are one weight: a retensored checkpoint gives the same graphs', async () => {
   const stored = await importCheckpoint(await spoilt(tied, async () => undefined));
-  const single = await importCheckpoint(await spoilt(tied, (from) => retensor(from, (tensors) => tensors)));
+  const paths = await spoilt(tied, (from) => retensor(from, (tensors) => tensors));
+  const single = await importCheckpoint(paths);
   expect(single.bundle.manifest.files['weights.data']).toEqual(stored.bundle.manifest.files['weights.data']);
-  const source = await openSafetensors(join(folder, `${made - 1}`, 'checkpoint', 'model.safetensors'));
+  const source = await openSafetensors(join(paths.from, 'model.safetensors'));
   expect(source.info('language_model.model.norm.weight').dtype).toBe('F32');
   await source.close();
 });
