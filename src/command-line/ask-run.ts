@@ -21,6 +21,7 @@ import type { AskReply } from '#runtime/device-protocol.ts';
 import { tasksText } from './ask-text.ts';
 import { type AttributionReport, attributionReport, sheetOf } from './attribution-report.ts';
 import { type Loaded, type LoadedImage, loadImages } from './pictures.ts';
+import { hasFonts } from './sheet.ts';
 import type { Window } from './source.ts';
 
 export interface AskFlags {
@@ -154,14 +155,16 @@ async function attributed(
   });
   progress('');
   if (flags.json !== true) ports.write(`\n${report.text}\n`);
-  sayAll(report.warnings, flags, ports);
   if (images.length === 0) return { ...report, sheet: null };
+  const message = 'This machine has no font: the words of the contact sheet are boxes.';
+  const warnings = [...report.warnings, ...((await hasFonts()) ? [] : [{ code: 'sheet-without-fonts', message }])];
+  sayAll(warnings, flags, ports);
   const path = sheetPath(flags);
   await writeFile(path, await sheetOf(manifest, images, report)).catch((cause: unknown) => {
     throw new WetreadError('usage', `the contact sheet cannot be written to ${path}`, { cause, hint: 'give another file with --sheet' });
   });
   if (flags.json !== true) ports.write(`\nContact sheet: ${path}\n`);
-  return { ...report, sheet: path };
+  return { ...report, warnings, sheet: path };
 }
 
 /** @throws bundle-*, not-found, request-malformed, too-many-images, device-unavailable, and what readers and engine throw */

@@ -1,7 +1,7 @@
 /**
  * A contact sheet: every image of a prompt as the model saw it, with its share of the answer and of each statement, as one PNG.
  *
- * Words are drawn by the fonts of this machine; without any, pictures and bars stay and the names are missing.
+ * Words are drawn by the fonts of this machine. Without any, every letter is the same box; `hasFonts` says so.
  */
 import sharp, { type OverlayOptions } from 'sharp';
 import type { RawImage } from '#domain/answer.ts';
@@ -109,6 +109,16 @@ function underneath(image: SheetImage, number: number, x: number, y: number): st
     bar(x, y + 40, 'answer', image.share, 11),
     ...rows,
   ].join('');
+}
+
+/** Whether this machine can draw letters: without a font two different ones look alike. */
+export async function hasFonts(): Promise<boolean> {
+  const drawn = (letters: string) =>
+    sharp(Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24">${text(2, 20, letters, 'font-size="20"')}</svg>`))
+      .raw()
+      .toBuffer();
+  const [one, other] = await Promise.all([drawn('1'), drawn('8')]);
+  return !one.equals(other);
 }
 
 async function thumbnail({ pixels, width, height, channels }: RawImage): Promise<Buffer> {
