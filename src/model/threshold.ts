@@ -2,7 +2,7 @@
 import type { Manifest } from './bundle-manifest.ts';
 
 /** Nats per token; null = not calibrated for this device. */
-export function thresholdOn({ attribution, numberType }: Manifest, device: string): number | null {
+export function thresholdOn({ attribution, numberType }: Pick<Manifest, 'attribution' | 'numberType'>, device: string): number | null {
   const { threshold } = attribution;
   return threshold !== null && threshold.device === device && threshold.numberType === numberType ? threshold.value : null;
 }

@@ -50,7 +50,7 @@ function chooseFilms(current: readonly Picture[], prior: readonly Picture[], max
   }
   const pictures = [...[...current].sort(inOrder), ...[...prior].sort(inOrder)].filter((picture) => taken.has(picture));
   const dropped = [...current, ...prior].filter((picture) => !taken.has(picture));
-  const message = `The model takes ${maxImages} images; frontal films were taken before lateral ones, current before prior. Left out: ${names(dropped)}.`;
+  const message = `The model takes ${maxImages === 1 ? 'one image' : `${maxImages} images`}; frontal films were taken before lateral ones, current before prior. Left out: ${names(dropped)}.`;
   return { pictures, warnings: dropped.length === 0 ? [] : [{ code: 'images-dropped', message }] };
 }
 
@@ -59,7 +59,7 @@ function chooseSlices(current: readonly Picture[], prior: readonly Picture[], ma
   const forCurrent = Math.min(current.length, maxImages - forPrior);
   const pictures = [...evenly(current, forCurrent), ...evenly(prior, Math.min(prior.length, maxImages - forCurrent))];
   const dropped = current.length + prior.length - pictures.length;
-  const message = `The model takes ${maxImages} images; evenly spaced slices were taken, ${dropped} left out.`;
+  const message = `The model takes ${maxImages === 1 ? 'one image' : `${maxImages} images`}; evenly spaced slices were taken, ${dropped} left out.`;
   return { pictures, warnings: dropped === 0 ? [] : [{ code: 'images-dropped', message }] };
 }
 

@@ -4,7 +4,7 @@
  * An answer to a question says nothing without the question, so its sentences carry it; the guard sees the answer alone.
  */
 import { type Attributed, attribute } from '#attribution/attribute.ts';
-import { type Warning, WetreadError } from '#domain/errors.ts';
+import { codeOf, type Warning, WetreadError } from '#domain/errors.ts';
 import type { Picture } from '#domain/picture.ts';
 import type { Attribution, Statement } from '#domain/statement.ts';
 import { imageKey } from '#domain/study.ts';
@@ -12,6 +12,12 @@ import { thresholdOn } from '#model/threshold.ts';
 import { type Prompt, partsOf } from '#prompt/prompt.ts';
 import { answeredWords } from '#report/words.ts';
 import type { Reader } from './bundles.ts';
+
+/** Of a reader, what asking takes. */
+export interface Answerer extends Pick<Reader, 'task'> {
+  readonly bundle: { readonly manifest: Pick<Reader['bundle']['manifest'], 'attribution' | 'limits' | 'numberType'> };
+  readonly device: Pick<Reader['device'], 'ask' | 'score' | 'release'> & { readonly info: Pick<Reader['device']['info'], 'provider'> };
+}
 
 export interface Question {
   readonly prompt: Prompt;
@@ -28,25 +34,40 @@ export interface Asked {
   readonly warnings: readonly Warning[];
 }
 
-/** @throws answer-too-long, answer-repeats and what the engine throws; one answer that fails fails all */
+/**
+ * A question without an answer is said, and the others stand; nothing said at all is no draft.
+ * @throws answer-empty, answer-too-long, answer-repeats and what the engine throws
+ */
 export async function askAll(
-  reader: Reader,
-  asked: readonly [Question, ...Question[]],
+  reader: Answerer,
+  asked: readonly Question[],
   pictures: readonly Picture[],
   now: () => number,
 ): Promise<Asked> {
-  const [first, ...others] = asked;
   const budgetMs = reader.bundle.manifest.attribution.budgetMs / asked.length;
-  const start = await askOne(reader, first.prompt, pictures, budgetMs, now);
-  const answers = [{ question: first.question, ...start }];
-  for (const { prompt, question } of others) answers.push({ question, ...(await askOne(reader, prompt, pictures, budgetMs, now)) });
+  const answers: (Answered & { readonly question: string | null })[] = [];
+  const unanswered: Warning[] = [];
+  for (const { prompt, question } of asked) {
+    try {
+      answers.push({ question, ...(await askOne(reader, prompt, pictures, budgetMs, now)) });
+    } catch (error) {
+      if (question === null || codeOf(error) !== 'answer-empty') throw error;
+      unanswered.push({ code: 'question-unanswered', message: `The model had no answer to: ${question}` });
+    }
+  }
+  const [start] = answers;
+  if (start === undefined) throw new WetreadError('answer-empty', `the model had no answer to any of ${asked.length} questions`);
   const said = answers.flatMap(({ statements, question }) => statements.map((statement) => ({ statement, question })));
   const lines = [...new Set(answers.map(({ attribution }) => attribution.line))];
   return {
     statements: said.map(({ statement }, index) => ({ ...statement, number: index + 1 })),
     questions: said.map(({ question }) => question),
     attribution: { ...start.attribution, line: lines.join(' ') },
-    warnings: [...(first.question === null ? [] : [onlyAnswers(asked.length)]), ...answers.flatMap(({ warnings }) => warnings)],
+    warnings: [
+      ...(start.question === null ? [] : [onlyAnswers(asked.length)]),
+      ...unanswered,
+      ...answers.flatMap(({ warnings }) => warnings),
+    ],
   };
 }
 
@@ -69,7 +90,7 @@ function onlyAnswers(count: number): Warning {
 type Answered = Pick<Attributed, 'statements' | 'attribution' | 'warnings'>;
 
 async function askOne(
-  { device, bundle, task }: Reader,
+  { device, bundle, task }: Answerer,
   prompt: Prompt,
   pictures: readonly Picture[],
   timeBudgetMs: number,
@@ -92,6 +113,7 @@ async function askOne(
       now,
       resolve: (ref) => pictures.some((picture) => imageKey(picture.ref) === imageKey(ref)),
     });
+    if (attributed.statements.length === 0) throw new WetreadError('answer-empty', 'the answer has no sentence');
     const noted = answer.note === undefined ? [] : [{ code: 'answer-note', message: answer.note }];
     return { ...attributed, warnings: [...noted, ...attributed.warnings] };
   } finally {

@@ -25,7 +25,7 @@ import type { Reader } from './bundles.ts';
 import { readInstances } from './evidence.ts';
 import { type ImageRules, readImages } from './images.ts';
 import type { Request } from './snapshot.ts';
-import { promptsOf } from './task.ts';
+import { mostImages, promptsOf } from './task.ts';
 
 export interface DraftTools {
   readonly pacs: Dicomweb;
@@ -41,7 +41,7 @@ export interface DraftTools {
 export async function makeDraft(request: Request, reader: Reader, tools: DraftTools): Promise<Draft> {
   const { evidence } = request;
   const { manifest } = reader.bundle;
-  const { maxImages } = manifest.limits;
+  const maxImages = mostImages(manifest, reader.task, reader.countTokens);
   const read = await readImages(evidence, tools.pacs, {
     identity: tools.identity,
     modalities: manifest.intendedUse.modalities,
@@ -49,14 +49,15 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     ctWindows: manifest.ctWindows,
   });
   await checkUnchanged(evidence.subject.study, manifest.intendedUse.modalities, tools.pacs);
-  const [first, ...others] = promptsOf(reader.task).map(({ wording, question }) => {
+  const prompts = promptsOf(reader.task).map(({ wording, question }) => {
     const limits = { maxImages, tokenBudget: wording.historyMaxTokens, countTokens: reader.countTokens };
     return { question, prompt: buildPrompt({ evidence, pictures: read.pictures, slices: read.slices, wording, limits }) };
   });
+  const [first] = prompts;
   if (first === undefined) throw new WetreadError('internal', 'a draft with nothing to ask');
   // Questions differ in their words alone: images and history are those of the first prompt.
   const { prompt } = first;
-  const asked = await reader.exclusive(() => askAll(reader, [first, ...others], read.pictures, tools.steady));
+  const asked = await reader.exclusive(() => askAll(reader, prompts, read.pictures, tools.steady));
   const shown = read.pictures.filter((picture) => prompt.images.some(({ ref }) => imageKey(ref) === imageKey(picture.ref)));
   const { study } = evidence.subject;
   const guarded = guard(asked.statements, {

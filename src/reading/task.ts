@@ -8,6 +8,7 @@
 import { WetreadError } from '#domain/errors.ts';
 import { filled } from '#domain/task-text.ts';
 import type { Manifest } from '#model/bundle-manifest.ts';
+import { rowsInPrompt } from '#model/onnx/sizes.ts';
 import { type Wording, wordingSchema } from '#prompt/wording.ts';
 
 export interface DraftTask {
@@ -42,6 +43,20 @@ export function draftTaskOf({ name, tasks, wording, promptVersion: version, ques
 export function promptsOf({ wording, questions }: DraftTask): readonly { readonly wording: Wording; readonly question: string | null }[] {
   if (questions.length === 0) return [{ wording, question: null }];
   return questions.map((question) => ({ wording: { ...wording, task: filled(wording.task, question, []) }, question }));
+}
+
+/**
+ * Images of a prompt that the bundle takes and that fit beside the longest history and answer, at least one: a volume is cut to what fits, not
+ * refused. Where pictures have sizes of their own nobody knows before, and the bundle's limit stands.
+ */
+export function mostImages(manifest: Manifest, { wording }: DraftTask, countTokens: (text: string) => number): number {
+  const { limits, sizes, patches, prompt } = manifest;
+  const { labels, order, task, historyMaxTokens } = wording;
+  if (patches !== undefined) return limits.maxImages;
+  const perImage = rowsInPrompt(sizes) + Math.max(...Object.values(labels).map(countTokens)) + countTokens(wording.afterImage);
+  const words = countTokens(prompt.template.before + task + prompt.template.after) + (order.includes('history') ? historyMaxTokens : 0);
+  const room = Math.min(sizes.contextTokens, limits.contextTokens) - limits.maxNewTokens - words;
+  return perImage === 0 ? limits.maxImages : Math.max(1, Math.min(limits.maxImages, Math.floor(room / perImage)));
 }
 
 /** What tells drafts of one bundle apart that were asked other things, for the draft's key. */

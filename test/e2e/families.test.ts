@@ -127,7 +127,7 @@ beforeAll(async () => {
     }
   }
   await run();
-}, 180_000);
+}, 300_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Topics of the cards, or the code of a refusal; a card without a draft brings its words, which say why. */

@@ -3,7 +3,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Manifest } from '#model/bundle-manifest.ts';
-import { askedOf, draftTaskOf, promptsOf } from '#reading/task.ts';
+import { askedOf, draftTaskOf, mostImages, promptsOf } from '#reading/task.ts';
 import { openWard, orderSign, signUntilSettled, type Ward } from './ward.ts';
 
 let ward: Ward;
@@ -49,6 +49,19 @@ test('other questions make another draft', () => {
     askedOf(draftTaskOf({ ...manifest, tasks: { vqa_open: open }, questions })),
   );
   expect(new Set(keys).size).toBe(3);
+});
+
+test('no more pictures are shown than fit beside history, words and answer', () => {
+  const sizes = { ...manifest.sizes, visualTokens: 100, contextTokens: 1000 };
+  const of = (changes: Partial<Manifest>) => {
+    const changed: Manifest = { ...manifest, sizes, limits: { maxImages: 30, contextTokens: 1000, maxNewTokens: 300 }, ...changes };
+    // Each word a token.
+    return mostImages(changed, draftTaskOf(changed), (text) => text.split(/\s+/).filter(Boolean).length);
+  };
+  expect(of({})).toBe(5);
+  expect(of({ limits: { maxImages: 2, contextTokens: 1000, maxNewTokens: 300 } })).toBe(2);
+  expect(of({ limits: { maxImages: 30, contextTokens: 500, maxNewTokens: 450 } })).toBe(1);
+  expect(of({ sizes: { ...sizes, mediaWidth: 8 } })).toBe(30);
 });
 
 test('a bundle that can do neither is refused with both names', () => {

@@ -30,7 +30,7 @@ export interface Place {
   readonly service: string;
 }
 
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 const pollMs = 100;
 
 const hits = z.array(z.record(z.string(), z.object({ Value: z.array(z.unknown()).optional() })));
