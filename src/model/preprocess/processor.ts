@@ -148,13 +148,18 @@ function resizedSize(image: RawImage, to: Processor['resize']): { readonly width
     : { width: long(image.width, image.height), height: to.edge };
 }
 
-/** (x * scale - mean) / std, channels first: [3, height, width] f32; a grey picture gives three channels. */
+/**
+ * (x * scale - mean) / std, each step rounded to single precision as the authors' processors do it. Channels first: [3, height, width]; a grey
+ * picture gives three channels.
+ */
 export function normalize(image: RawImage, processor: Pick<Processor, 'scale' | 'mean' | 'std'>): Float32Array {
   const count = image.width * image.height;
   const out = new Float32Array(3 * count);
   for (const [channel, mean] of processor.mean.entries()) {
-    const std = processor.std[channel] ?? 1;
-    const table = Float64Array.from({ length: 256 }, (_, value) => (value * processor.scale - mean) / std);
+    const std = Math.fround(processor.std[channel] ?? 1);
+    const table = Float32Array.from({ length: 256 }, (_, value) =>
+      Math.fround(Math.fround(Math.fround(value * processor.scale) - Math.fround(mean)) / std),
+    );
     const from = image.channels === 1 ? 0 : channel;
     for (let i = 0; i < count; i++) out[channel * count + i] = table[image.pixels[i * image.channels + from] ?? 0] ?? 0;
   }
