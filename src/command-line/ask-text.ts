@@ -33,7 +33,7 @@ export interface StatementRow {
   readonly text: string;
   /** In the product's words: "depends on image 1". */
   readonly words: string;
-  /** Nats per token that the images together add; null = not scored. */
+  /** Nats per token that the images together add, under the null that shows less; null = not scored. */
   readonly support: number | null;
   readonly calibrated: boolean;
   readonly images: readonly {
@@ -73,7 +73,7 @@ const signed = (value: number) => `${value < 0 ? '' : '+'}${value.toFixed(3)}`;
 export function attributionText(rows: readonly StatementRow[], images: readonly LoadedImage[], method: string): string {
   const blocks = rows.map((row) => {
     const title = sectionTitle[row.section];
-    const support = row.support === null ? '' : `; the images add ${signed(row.support)} nats a token`;
+    const support = row.support === null ? '' : `; support ${signed(row.support)}`;
     const lines = row.images.map(({ image, share, delta, cited }) => {
       const loaded = images[image - 1];
       const figures = `${share === null ? '-' : `${Math.round(100 * share)} %`}`.padStart(5);
@@ -82,6 +82,9 @@ export function attributionText(rows: readonly StatementRow[], images: readonly 
     });
     return [`${row.number}. ${title}: ${row.text}`, `   ${row.words}${support}`, ...lines].join('\n');
   });
-  const legend = 'Columns: image, its share, what it adds to the log-probability of the statement (nats); * = the statement depends on it.';
-  return [...blocks, '', legend, method, dependenceLine].join('\n');
+  const legend = [
+    'Columns: image, its share, what it adds to the log-probability of the statement (nats); * = the statement depends on it.',
+    'Support: what the images together add, in nats a token, under the null image that shows less.',
+  ];
+  return [...blocks, '', ...legend, method, dependenceLine].join('\n');
 }
