@@ -15,6 +15,9 @@ import type { FamilyImport, FamilyOptions } from './import.ts';
 import { llavaForm } from './llava/architecture.ts';
 import { importLlava } from './llava/import.ts';
 import { encodeLlava } from './llava/prompt.ts';
+import { importMedFlamingo } from './med-flamingo/import.ts';
+import { isMedFlamingo } from './med-flamingo/parts.ts';
+import { encodeMedFlamingo } from './med-flamingo/prompt.ts';
 import { languageConfig as medvintTeConfig } from './medvint-te/architecture.ts';
 import { importMedvintTe } from './medvint-te/import.ts';
 import { encodeMasked, encodeMedvintTe } from './medvint-te/prompt.ts';
@@ -61,6 +64,7 @@ export const families: readonly Family[] = [
     encode: encodeRadfm,
     encodeVolumes: encodeRadfm,
   },
+  { name: 'med-flamingo', detectFolder: isMedFlamingo, detect: () => false, import: importMedFlamingo, encode: encodeMedFlamingo },
   {
     name: 'medvint-te',
     configFile: medvintTeConfig,

@@ -23,6 +23,17 @@ export const pickle = {
   reduce: (callable: number[], args: number[]) => [...callable, ...args, 0x52],
   orderedDict: () => [0x63, ...text.encode('collections\nOrderedDict\n'), 0x29, 0x52],
   items: (dict: number[], ...pairs: [number[], number[]][]) => [...dict, 0x28, ...pairs.flat(2), 0x75],
+  /** An object of a module's class with attributes, as TorchScript's pickler writes it. */
+  module: (...attributes: [string, number[]][]) => {
+    const named = pickle.global('__torch__.torch.nn.modules.module.___torch_mangle_3', 'Module');
+    return [
+      ...named,
+      0x29,
+      0x81,
+      ...pickle.items([0x7d], ...attributes.map(([name, value]): [number[], number[]] => [pickle.string(name), value])),
+      0x62,
+    ];
+  },
   storage: (type: string, key: string, count: number) => [
     ...pickle.tuple(pickle.string('storage'), pickle.global('torch', type), pickle.string(key), pickle.string('cpu'), pickle.int(count)),
     0x51,
@@ -115,16 +126,40 @@ export function torchFile(data: readonly number[], storages: Readonly<Record<str
   return zip(entries, long);
 }
 
+/** The pickle of a whole tensor whose values lie in the storage `key`. */
+function whole({ shape, values }: NamedTensor, key: number): number[] {
+  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
+  return pickle.tensor(pickle.storage('FloatStorage', `${key}`, values.length), 0, shape, strides);
+}
+
+function storedFile(object: readonly number[], tensors: readonly NamedTensor[], others: readonly Entry[]): Buffer {
+  return zip([
+    { name: 'archive/data.pkl', bytes: Uint8Array.from([...pickle.start, ...object, ...pickle.stop]) },
+    ...tensors.map(({ values }, key) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer) })),
+    ...others,
+  ]);
+}
+
 /** A flat state dict as torch.save writes it. */
 export function stateFile(tensors: readonly NamedTensor[]): Buffer {
-  const strides = (shape: readonly number[]) => shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
-  const entries = tensors.map(({ name, shape, values }, key): [number[], number[]] => [
-    pickle.string(name),
-    pickle.tensor(pickle.storage('FloatStorage', `${key}`, values.length), 0, shape, strides(shape)),
-  ]);
-  const state = [...pickle.start, ...pickle.items(pickle.orderedDict(), ...entries), ...pickle.stop];
-  return zip([
-    { name: 'archive/data.pkl', bytes: Uint8Array.from(state) },
-    ...tensors.map(({ values }, key) => ({ name: `archive/data/${key}`, bytes: new Uint8Array(values.buffer) })),
+  const entries = tensors.map((tensor, key): [number[], number[]] => [pickle.string(tensor.name), whole(tensor, key)]);
+  return storedFile(pickle.items(pickle.orderedDict(), ...entries), tensors, []);
+}
+
+/** A TorchScript archive: modules nested by the dots of the names, code beside them that is compressed. */
+export function moduleFile(tensors: readonly NamedTensor[]): Buffer {
+  const named = tensors.map((tensor, key) => ({ path: tensor.name.split('.'), bytes: whole(tensor, key) }));
+  const moduleOf = (inside: typeof named): number[] => {
+    const keys = [...new Set(inside.map(({ path }) => path[0] ?? ''))];
+    const attributes = keys.map((key): [string, number[]] => {
+      const below = inside.filter(({ path }) => path[0] === key);
+      const own = below.find(({ path }) => path.length === 1);
+      return [key, own?.bytes ?? moduleOf(below.map(({ path, bytes }) => ({ path: path.slice(1), bytes })))];
+    });
+    return pickle.module(...attributes, ['training', [0x88]]);
+  };
+  return storedFile(moduleOf(named), tensors, [
+    { name: 'archive/constants.pkl', bytes: Uint8Array.of(0x80, 2, 0x29, 0x2e) },
+    { name: 'archive/code/__torch__/Archive.py', bytes: Uint8Array.of(1, 2, 3), method: 8 },
   ]);
 }

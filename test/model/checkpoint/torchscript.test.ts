@@ -9,12 +9,7 @@ import { type Entry, pickle, zip } from './torch-file.ts';
 const folder = await temporaryFolder();
 let made = 0;
 
-/** An object of a module's class with attributes, as TorchScript's pickler writes it. */
-function module(...attributes: [string, number[]][]): number[] {
-  const state = [0x7d, 0x28, ...attributes.flatMap(([name, value]) => [...pickle.string(name), ...value]), 0x75];
-  return [...pickle.global('__torch__.torch.nn.modules.module.___torch_mangle_3', 'Module'), 0x29, 0x81, ...state, 0x62];
-}
-
+const { module } = pickle;
 const tensor = pickle.tensor(pickle.storage('FloatStorage', '0', 6), 0, [2, 3], [3, 1]);
 const storage: Entry = { name: 'ViT/data/0', bytes: new Uint8Array(Float32Array.of(1, 2, 3, 4, 5, 6).buffer) };
 const constants: Entry = { name: 'ViT/constants.pkl', bytes: Uint8Array.of(0x80, 2, 0x29, 0x2e) };
