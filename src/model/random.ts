@@ -59,7 +59,11 @@ export async function makeRandomBundle(options: RandomBundleOptions): Promise<Bu
           statement: 'Tests of the service. It reads nothing.',
         },
         limits: { maxImages: options.maxImages, maxNewTokens: 64 },
-        tasks: { report: { text: 'Write the findings and the impression.' } },
+        tasks: {
+          report: { text: 'Write the findings and the impression.' },
+          vqa_open: { text: '{question}' },
+          vqa_choice: { text: '{question}\n{options}' },
+        },
         promptVersion: 'random-1',
         attribution: { threshold: null, citeUncalibrated: options.citeUncalibrated, budgetMs: 60_000 },
         template: 'llava_hf',
