@@ -99,6 +99,11 @@ describe('an answer from the shell', () => {
     });
     expect(out).toMatch(/ 1 .*ct\.nii, volume of 9 slices\n.* 2 .*a\.png/);
     expect(warnings).toMatchObject([expect.stringContaining('window-guessed')]);
+    const deep = await nifti(folder, 'deep.nii', 40);
+    await expect(run(radfm.dir, { task: 'vqa_open', text: 'What is seen?', image: [deep] })).rejects.toMatchObject({
+      code: 'pixel-unsupported',
+      message: expect.stringMatching(/asks for 40 slices, the model has positions for 20/),
+    });
     // A family that reads pictures gets slices of the same file, and says so.
     const slices = await run(dir, { task: 'report', image: [volume], maxNewTokens: 2 });
     expect(slices.warnings).toEqual([
