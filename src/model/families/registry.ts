@@ -18,6 +18,9 @@ import { encodeLlava } from './llava/prompt.ts';
 import { importMedFlamingo } from './med-flamingo/import.ts';
 import { isMedFlamingo } from './med-flamingo/parts.ts';
 import { encodeMedFlamingo } from './med-flamingo/prompt.ts';
+import { languageConfig as medvintTdConfig } from './medvint-td/architecture.ts';
+import { importMedvintTd } from './medvint-td/import.ts';
+import { encodeMedvintTd } from './medvint-td/prompt.ts';
 import { languageConfig as medvintTeConfig } from './medvint-te/architecture.ts';
 import { importMedvintTe } from './medvint-te/import.ts';
 import { encodeMasked, encodeMedvintTe } from './medvint-te/prompt.ts';
@@ -65,6 +68,7 @@ export const families: readonly Family[] = [
     encodeVolumes: encodeRadfm,
   },
   { name: 'med-flamingo', detectFolder: isMedFlamingo, detect: () => false, import: importMedFlamingo, encode: encodeMedFlamingo },
+  { name: 'medvint-td', configFile: medvintTdConfig, detect: isLlama, import: importMedvintTd, encode: encodeMedvintTd },
   {
     name: 'medvint-te',
     configFile: medvintTeConfig,
