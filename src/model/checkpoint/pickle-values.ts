@@ -28,7 +28,11 @@ interface StorageType {
   readonly type: NumberType;
 }
 
-type Callable = { readonly kind: 'rebuild-tensor' } | { readonly kind: 'ordered-dict' } | { readonly kind: 'module-class' };
+type Callable =
+  | { readonly kind: 'rebuild-tensor' }
+  | { readonly kind: 'ordered-dict' }
+  | { readonly kind: 'module-class' }
+  | { readonly kind: 'list-builder' };
 /** An object of a module's class: its attributes, null until they are set. */
 interface Module {
   readonly kind: 'module';
@@ -67,6 +71,9 @@ const storageTypes: Readonly<Record<string, NumberType>> = {
   BoolStorage: 'BOOL',
 };
 
+/** What TorchScript wraps typed lists in, such as the sizes of a layer. */
+const listBuilders = new Set(['int', 'double', 'bool', 'tensor'].map((type) => `torch.jit._pickle.build_${type}list`));
+
 /** Whether the pickle is a state dictionary, or the object that a TorchScript archive holds. */
 export type PickleForm = 'state' | 'module';
 
@@ -74,6 +81,7 @@ export type PickleForm = 'state' | 'module';
 export function named(module: string, name: string, where: string, form: PickleForm): Value {
   const dotted = `${module}.${name}`;
   if (form === 'module' && dotted.startsWith('__torch__.')) return { kind: 'module-class' };
+  if (form === 'module' && listBuilders.has(dotted)) return { kind: 'list-builder' };
   if (dotted === 'collections.OrderedDict') return { kind: 'ordered-dict' };
   if (dotted === 'torch._utils._rebuild_tensor_v2') return { kind: 'rebuild-tensor' };
   const type = module === 'torch' && Object.hasOwn(storageTypes, name) ? storageTypes[name] : undefined;

@@ -276,6 +276,7 @@ class PickleMachine {
   #reduce(callable: Value, args: Value): Value {
     if (!isKind(args, 'tuple')) throw this.#broken('calls with what is no tuple');
     if (isKind(callable, 'ordered-dict') && args.items.length === 0) return { kind: 'dict', entries: new Map() };
+    if (isKind(callable, 'list-builder') && args.items.length === 1) return args.items[0] ?? null;
     if (!isKind(callable, 'rebuild-tensor')) throw this.#refuse('a call of something that is no tensor');
     const [storage, offset, shape, stride] = args.items;
     const sizes = wholeNumbers(shape);

@@ -30,6 +30,13 @@ test('tensors of nested modules get their names joined; what is no tensor is lef
   await source.close();
 });
 
+test('a typed list among the attributes is a list, and no tensor', async () => {
+  const list = pickle.reduce(pickle.global('torch.jit._pickle', 'build_intlist'), pickle.tuple([0x5d, ...pickle.int(3), 0x61]));
+  const source = await openTorchPickle(await archive(module(['sizes', list], ['w', tensor])));
+  expect(source.names).toEqual(['w']);
+  await source.close();
+});
+
 test('code beside the tensors may be compressed: it is not read', async () => {
   const code = { name: 'ViT/code/__torch__/Archive.py', bytes: Uint8Array.of(1, 2, 3), method: 8 };
   const source = await openTorchPickle(await archive(nested, [constants, code]));
