@@ -53,7 +53,8 @@ export async function importCheckpoint(request: ImportRequest): Promise<{ bundle
   const to = resolve(request.to);
   const family = await detected(from);
   const metadata = await readMetadata(resolve(from), request.metadata ?? {});
-  const identity = await sourcesDigest(from, tower, { metadata, tower, weights });
+  const parts = [metadata.base, metadata.tower, tower === undefined ? undefined : resolve(tower)].filter((part) => part !== undefined);
+  const identity = await sourcesDigest(from, parts, { metadata, tower, weights });
   const work = await claim(to, identity);
   try {
     const notes: string[] = [];

@@ -1,5 +1,5 @@
 /**
- * What an import reads, as one digest: names, sizes and times of all files of the checkpoint, of a tower that is named, and of folders beside
+ * What an import reads, as one digest: names, sizes and times of all files of the checkpoint, of parts that are named, and of folders beside
  * it, where families look for what their authors published apart. Contents are not read: a changed file has another size or time.
  */
 import { createHash } from 'node:crypto';
@@ -26,13 +26,13 @@ async function filesBelow(folder: string, depth: number): Promise<string[]> {
 /** Deeper than any published checkpoint. */
 const WHOLE = 8;
 
-/** @param options everything else that the result depends on */
-export async function sourcesDigest(from: string, tower: string | undefined, options: unknown): Promise<string> {
-  const lines = [
-    ...(await filesBelow(resolve(from), WHOLE)),
-    ...(tower === undefined ? [] : await filesBelow(resolve(tower), WHOLE)),
-    ...(await filesBelow(dirname(resolve(from)), 1)),
-  ];
+/**
+ * @param others folders that are named as parts of the checkpoint, from its folder on
+ * @param options everything else that the result depends on
+ */
+export async function sourcesDigest(from: string, others: readonly string[], options: unknown): Promise<string> {
+  const lines = [...(await filesBelow(resolve(from), WHOLE)), ...(await filesBelow(dirname(resolve(from)), 1))];
+  for (const other of others) lines.push(...(await filesBelow(resolve(from, other), WHOLE)));
   return createHash('sha256')
     .update(JSON.stringify([options, [...new Set(lines)].sort()]))
     .digest('hex');

@@ -43,7 +43,10 @@ const bytesOf = (values: Float32Array | Float16Array): Uint8Array => new Uint8Ar
 /** Bytes of a weight's values, and of its scales, in a form. */
 export function storedBytes(weight: Weight, form: Form): { readonly values: number; readonly scales: number } {
   const size = product(weight.dims);
-  if (form === 'rows8') return { values: size, scales: (size / BLOCK) * Float32Array.BYTES_PER_ELEMENT };
+  if (form === 'rows8') {
+    const { rows = 0, width = 0 } = rowsOf(weight) ?? {};
+    return { values: rows * width, scales: ((rows * width) / BLOCK) * Float32Array.BYTES_PER_ELEMENT };
+  }
   return { values: size * (form === 'f16' ? Float16Array.BYTES_PER_ELEMENT : Float32Array.BYTES_PER_ELEMENT), scales: 0 };
 }
 
@@ -222,21 +225,20 @@ export function quantize(values: Float32Array): { readonly bytes: Uint8Array; re
 async function writeRows8(source: Source, weight: Weight, tensors: readonly TensorNeed[], target: Target): Promise<void> {
   const heads = weight.recipe.kind === 'computed' ? undefined : weight.recipe.heads;
   const [outer, inner] = [heads?.axis === 'out' ? heads : undefined, heads?.axis === 'in' ? heads : undefined];
-  const length = rowsOf(weight)?.length ?? BLOCK;
+  const width = rowsOf(weight)?.width ?? BLOCK;
   let at = 0;
   for (const tensor of tensors) {
     const [out = 1, into = 1] = tensor.shape;
     for await (const { row, rows, values } of pieces(source, tensor, into, outer?.size ?? 1)) {
-      const laid = heads === undefined ? values : new Float32Array(wide(rows, outer) * length);
-      if (heads !== undefined) {
-        for (let o = 0; o < rows; o++) {
-          for (let i = 0; i < into; i++) laid[widened(o, outer) * length + widened(i, inner)] = values[o * into + i] ?? Number.NaN;
-        }
+      const isLaid = heads === undefined && into === width;
+      const laid = isLaid ? values : new Float32Array(wide(rows, outer) * width);
+      for (let o = 0; o < rows && !isLaid; o++) {
+        for (let i = 0; i < into; i++) laid[widened(o, outer) * width + widened(i, inner)] = values[o * into + i] ?? Number.NaN;
       }
       const { bytes, scales } = quantize(laid);
       const first = at + wide(row, outer);
-      await target.write(bytes, first * length);
-      await target.writeScales(bytesOf(scales), ((first * length) / BLOCK) * Float32Array.BYTES_PER_ELEMENT);
+      await target.write(bytes, first * width);
+      await target.writeScales(bytesOf(scales), ((first * width) / BLOCK) * Float32Array.BYTES_PER_ELEMENT);
     }
     at += wide(out, outer);
   }

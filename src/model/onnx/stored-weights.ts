@@ -38,11 +38,20 @@ export interface Stored {
   readonly scales?: Placement;
 }
 
-/** Rows and their length of a weight that may lie as rows8; null = it may not. */
-export function rowsOf(weight: Weight): { readonly rows: number; readonly length: number } | null {
+export interface Rows8 {
+  readonly rows: number;
+  /** Values of a row. */
+  readonly length: number;
+  /** Stored values of a row: whole blocks, filled up with zeros. */
+  readonly width: number;
+}
+
+/** What a weight is as rows8; null = it cannot be. */
+export function rowsOf(weight: Weight): Rows8 | null {
   const [a = 0, b = 0] = weight.dims;
   if (weight.dims.length !== 2 || weight.recipe.kind === 'computed') return null;
-  return weight.recipe.kind === 'transposed' ? { rows: b, length: a } : { rows: a, length: b };
+  const [rows, length] = weight.recipe.kind === 'transposed' ? [b, a] : [a, b];
+  return { rows, length, width: Math.ceil(length / BLOCK) * BLOCK };
 }
 
 function uses(graph: Graph, name: string): { readonly node: Node; readonly at: number }[] {
@@ -60,8 +69,7 @@ export function formOf(graph: Graph, weight: Weight, type: WeightType): Form {
   const isExact = type === 'fp32' || graph.coarsest === 'f32';
   if (isExact || weight.recipe.kind === 'computed' || weight.dims.length < 2) return 'f32';
   if (type === 'fp16' || graph.coarsest === 'f16') return 'f16';
-  const shape = rowsOf(weight);
-  if (shape === null || shape.length % BLOCK !== 0) return 'f32';
+  if (rowsOf(weight) === null) return 'f32';
   const fits = weight.recipe.kind === 'transposed' ? isProduct : isLookUp;
   const all = uses(graph, weight.name);
   return all.length > 0 && all.every(({ node, at }) => fits(node, at)) ? 'rows8' : 'f32';
@@ -71,29 +79,47 @@ function cast(from: string, to: string): Node {
   return { domain: '', type: 'Cast', inputs: [from], outputs: [to], attributes: { to: { int: dataTypes.f32 } } };
 }
 
-function tensorsOf({ name, dims, recipe }: Weight, { form, values, scales }: Stored, shape: ReturnType<typeof rowsOf>): Initializer[] {
+function tensorsOf({ name, dims, recipe }: Weight, { form, values, scales }: Stored, shape: Rows8 | null): Initializer[] {
   if (form === 'f32') return [{ name, type: 'f32', dims, placement: values }];
   if (form === 'f16') return [{ name: `${name}.f16`, type: 'f16', dims, placement: values }];
   if (shape === null || scales === undefined) throw new Error(`weight ${name} was written as rows8 without rows or scales`);
-  const { rows, length } = shape;
+  const { rows, width } = shape;
   return [
-    { name: `${name}.rows8`, type: 'u8', dims: recipe.kind === 'stored' ? dims : [rows, length / BLOCK, BLOCK], placement: values },
-    { name: `${name}.scales`, type: 'f32', dims: [rows, length / BLOCK], placement: scales },
+    { name: `${name}.rows8`, type: 'u8', dims: recipe.kind === 'stored' ? [rows, width] : [rows, width / BLOCK, BLOCK], placement: values },
+    { name: `${name}.scales`, type: 'f32', dims: [rows, width / BLOCK], placement: scales },
   ];
 }
 
-/** The node that reads a weight of rows8 in place of `node`. */
-function reading8(node: Node, name: string, { rows, length }: { readonly rows: number; readonly length: number }): Node {
+/** What reads a weight of rows8 in place of `node`; `filled` is called when rows are to be cut to their length. */
+function reading8(node: Node, name: string, { rows, length, width }: Rows8, filled: () => void): Node[] {
   const tensors = [`${name}.rows8`, `${name}.scales`];
   const [first = '', second = ''] = node.inputs;
   const shared: Record<string, Attribute> = { bits: { int: BITS }, block_size: { int: BLOCK } };
   if (node.type === 'MatMul') {
     const attributes = { ...shared, K: { int: length }, N: { int: rows }, accuracy_level: { int: ACCURACY } };
-    return { domain: MICROSOFT, type: 'MatMulNBits', inputs: [first, ...tensors], outputs: node.outputs, attributes };
+    return [{ domain: MICROSOFT, type: 'MatMulNBits', inputs: [first, ...tensors], outputs: node.outputs, attributes }];
   }
   const attributes = { ...shared, gather_axis: { int: 0 }, quantize_axis: { int: 1 } };
   const inputs = [tensors[0] ?? '', second, tensors[1] ?? ''];
-  return { domain: MICROSOFT, type: 'GatherBlockQuantized', inputs, outputs: node.outputs, attributes };
+  const [output = ''] = node.outputs;
+  const lookUp = { domain: MICROSOFT, type: 'GatherBlockQuantized', inputs, attributes };
+  if (width === length) return [{ ...lookUp, outputs: node.outputs }];
+  filled();
+  const cut = [`${output}.filled`, ...boundsOf(name)];
+  return [
+    { ...lookUp, outputs: [`${output}.filled`] },
+    { domain: '', type: 'Slice', inputs: cut, outputs: node.outputs, attributes: {} },
+  ];
+}
+
+/** Names of a Slice's start, end and axis that cut rows of a filled table. */
+const boundsOf = (name: string): string[] => ['start', 'end', 'axis'].map((part) => `${name}.cut.${part}`);
+
+function boundTensors(name: string, length: number): Initializer[] {
+  return [0, length, -1].map((value, i) => {
+    const bytes = new Uint8Array(BigInt64Array.of(BigInt(value)).buffer);
+    return { name: boundsOf(name)[i] ?? '', type: 'i64', dims: [1], placement: { kind: 'inline', bytes } };
+  });
 }
 
 /** A graph's nodes and tensors as they read what was stored. */
@@ -101,10 +127,14 @@ export function readingNodes(graph: Graph, storedAs: (weight: Weight) => Stored)
   const weights = new Map(graph.weights.map((weight) => [weight.name, { weight, stored: storedAs(weight), shape: rowsOf(weight) }]));
   const casts: Node[] = [];
   const casted = new Set<string>();
+  const cut = new Map<string, number>();
   const nodes = graph.nodes.flatMap((node): Node[] => {
     const named = node.inputs.map((input) => weights.get(input));
     const rows = named.find((entry) => entry?.stored.form === 'rows8');
-    if (rows?.shape) return [reading8(node, rows.weight.name, rows.shape)];
+    if (rows?.shape) {
+      const { shape, weight } = rows;
+      return reading8(node, weight.name, shape, () => cut.set(weight.name, shape.length));
+    }
     const [output = ''] = node.outputs;
     // Rows are looked up before they are cast: else the whole table would lie in memory as f32.
     if (node.type === 'Gather' && named[0]?.stored.form === 'f16') {
@@ -119,5 +149,6 @@ export function readingNodes(graph: Graph, storedAs: (weight: Weight) => Stored)
     return [node];
   });
   const tensors = [...weights.values()].flatMap(({ weight, stored, shape }) => tensorsOf(weight, stored, shape));
-  return { nodes: [...casts, ...nodes], tensors };
+  const bounds = [...cut].flatMap(([name, length]) => boundTensors(name, length));
+  return { nodes: [...casts, ...nodes], tensors: [...tensors, ...bounds] };
 }

@@ -71,7 +71,7 @@ function transformer(graph: Graph, m: Extract<Mapper, { kind: 'transformer' }>, 
  * hidden].
  */
 export function pooledGraph({ vision, projection }: PooledTower, mapper: Mapper, slot: Slot): Graph {
-  const graph = new Graph('vision');
+  const graph = new Graph('vision', 'f16');
   const rows = towerRows(graph, vision);
   graph.op('Gather', [rows, graph.integers('class.index', [0], [])], 'class.row', { axis: { int: 1 } });
   const pooled = postNorm(graph, vision, 'class.row');
