@@ -3,6 +3,7 @@
  * after it are cut off. What is left is one stretch of the text, so spans of tokens move with it; a token outside has an empty span.
  */
 import { z } from 'zod';
+import { pythonSpace } from './python-space.ts';
 
 export const answerRulesSchema = z.strictObject({
   /** White space at both ends goes, as Python's str.strip takes it. */
@@ -18,10 +19,8 @@ export type AnswerRules = z.infer<typeof answerRulesSchema>;
 
 type Spans = readonly (readonly [number, number])[];
 
-/** Python's white space has the separators U+001C to U+001F and U+0085, and no U+FEFF. */
-const space = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*';
-const leading = new RegExp(`^${space}`);
-const trailing = new RegExp(`${space}$`);
+const leading = new RegExp(`^${pythonSpace}*`);
+const trailing = new RegExp(`${pythonSpace}*$`);
 
 /** Python's str.strip. */
 export function stripped(text: string): string {

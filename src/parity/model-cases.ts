@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NullImage } from '#domain/answer.ts';
+import { stripped } from '#model/answer-text.ts';
 import { bundleTokenizer } from '#model/bundle.ts';
 import type { Manifest } from '#model/bundle-manifest.ts';
 import { openSafetensors } from '#model/checkpoint/safetensors.ts';
@@ -205,12 +206,6 @@ async function stepLogits(
 
 /** Families whose authors strip the decoded text before they show it. */
 const strippingFamilies: readonly string[] = ['vila-m3'];
-
-/** Python's str.strip: its white space has the separators U+001C to U+001F and U+0085, and no U+FEFF. */
-function stripped(text: string): string {
-  const space = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
-  return text.replace(new RegExp(`^${space}|${space}$`, 'g'), '');
-}
 
 /** Families whose authors decode an answer with its stop token. */
 const stopShowingFamilies: readonly string[] = ['prefix-vqa'];

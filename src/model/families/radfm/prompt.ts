@@ -9,6 +9,7 @@ import { WetreadError } from '#domain/errors.ts';
 import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { EncodedPart, EncodedPrompt, Part, RawVolume } from '../../encoded.ts';
 import { outputSize } from '../../preprocess/processor.ts';
+import { pythonSpace } from '../../python-space.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { commonDepth, encodePicture, encodeVolume } from './preprocess.ts';
 
@@ -19,10 +20,8 @@ export const template: Template = { name: 'raw', before: '', after: '', strip: f
 export const bosId = 1;
 export const eosId = 2;
 
-/** What Python's str.strip takes away, which is a little more than JavaScript's. */
-const space = '[\\s\\x1c-\\x1f\\x85]';
-const leading = new RegExp(`^${space}+`);
-const trailing = new RegExp(`${space}+$`);
+const leading = new RegExp(`^${pythonSpace}+`);
+const trailing = new RegExp(`${pythonSpace}+$`);
 const imageToken = /<\/?image\d*>/g;
 
 /** A record's text must not hold an image's tokens or special ones: they are removed until none is left. */
