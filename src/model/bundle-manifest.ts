@@ -185,7 +185,7 @@ export const manifestSchema = z.strictObject({
     barredIds: z.array(tokenId).optional(),
     /** What of the text is the answer; absent = all. */
     text: answerRulesSchema.optional(),
-    /** Settings that the authors publish and that are not followed here: answers are greedy, so that they can be repeated and attributed. */
+    /** Settings that the authors publish and that are not followed here: answers are greedy, or of `beams`, so that they can be repeated. */
     published: publishedGenerationSchema.optional(),
     /** Beam search (runtime/beam-search.ts) with so many beams; absent = the likeliest token at each step. */
     beams: z.strictObject({ count, rule: z.literal('length-averaged') }).optional(),
@@ -203,7 +203,7 @@ export const manifestSchema = z.strictObject({
     /** Which image a row of the prompt sees by cross-attention: the next one, or the last one before it. */
     mediaMask: z.enum(['following', 'preceding']).optional(),
     /** Tokens of a question beyond which it is cut, as the authors' training did; absent = a question is never cut. */
-    questionTokens: count.optional(),
+    maxQuestionTokens: count.optional(),
   }),
   exemplars: exemplarsSchema.optional(),
   processor: processorSchema,

@@ -50,7 +50,7 @@ export const metadataSchema = z.strictObject({
   /** lora_alpha of LoRA pairs (prefix-vqa), where it is not that of the authors' code. */
   loraAlpha: z.number().positive().optional(),
   /** Tokens of a question beyond which it is cut, as in training (prefix-vqa); absent = a question is never cut. */
-  questionTokens: z.int().positive().optional(),
+  maxQuestionTokens: z.int().positive().optional(),
 });
 export type Metadata = z.infer<typeof metadataSchema>;
 

@@ -44,8 +44,8 @@ async function partsOf(folder: string, golden: ModelCase): Promise<Part[]> {
  */
 function asAsked(manifest: Manifest, { system, generation }: ModelCase): Manifest {
   const { prompt } = manifest;
-  const questionTokens = generation?.max_question_tokens ?? prompt.questionTokens;
-  const cut = questionTokens === undefined ? {} : { questionTokens };
+  const maxQuestionTokens = generation?.max_question_tokens ?? prompt.maxQuestionTokens;
+  const cut = maxQuestionTokens === undefined ? {} : { maxQuestionTokens };
   if (manifest.family !== 'gemma3' || !system) return { ...manifest, prompt: { ...prompt, ...cut } };
   const template = { ...prompt.template, before: `${prompt.template.before}${system}\n\n` };
   return { ...manifest, prompt: { ...prompt, ...cut, template } };

@@ -66,6 +66,7 @@ export async function searchBeams(decoder: Decoder, start: Start, count: number,
     }
     // A stable sort: of equals the one of the better beam before.
     beams = candidates.sort((a, b) => b.mean - a.mean).slice(0, count);
+    options.onStep?.();
   }
   return beams.map(({ tokens, logProbs, mean, isStopped }) => ({ tokens, logProbs, mean, isStopped }));
 }

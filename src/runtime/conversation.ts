@@ -103,6 +103,8 @@ class BundleConversation implements Conversation {
       firstIds,
       tokenizerSize: this.#tokenizer.size,
       beams: manifest.generation.beams?.count,
+      // An empty text: a sign of life for who counts the silence.
+      onStep: () => onText(''),
       onToken: (id) => {
         soFar.push(id);
         tell(soFar);

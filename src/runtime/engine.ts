@@ -55,6 +55,8 @@ export interface GenerateOptions {
   readonly tokenizerSize: number;
   /** Continuations that grow side by side (beam-search.ts); absent = one, the likeliest token at each step. */
   readonly beams?: number | undefined;
+  /** After each step of a beam search, which says nothing before its end. */
+  readonly onStep?: () => void;
   /** With beams, told when the best one is known. */
   readonly onToken?: (id: number) => void;
 }

@@ -79,8 +79,10 @@ describe('beams compared by the mean of their log-probabilities', () => {
     expect(ids(await search(long, 2, { maxNewTokens: 3 }))[0]).toEqual([1, 1, 1]);
   });
 
-  test('the limit ends the search; what had not stopped says so', async () => {
-    const beams = await search(table, 2, { maxNewTokens: 2 });
+  test('the limit ends the search; what had not stopped says so, and every step is told', async () => {
+    let steps = 0;
+    const beams = await search(table, 2, { maxNewTokens: 2, onStep: () => steps++ });
+    expect(steps).toBe(2);
     expect(beams.map(({ tokens, isStopped }) => [tokens, isStopped])).toEqual([
       [[2, stop], true],
       [[1, 2], false],

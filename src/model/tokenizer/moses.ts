@@ -6,12 +6,13 @@
  * Source: sacremoses tokenize.py (MosesTokenizer.tokenize, MosesDetokenizer.tokenize), a port of Moses' tokenizer.perl and detokenizer.perl.
  */
 
+import { pythonSpace } from '../python-space.ts';
 import { type Characters, replaceIn, wordsOf } from './characters.ts';
 import abbreviations from './moses-abbreviations.json' with { type: 'json' };
 
-/** Python's white space: U+001C to U+001F and U+0085 are some, U+FEFF is not. */
-const space = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
-const spaces = new RegExp(`[${space}]+`, 'g');
+/** Inside of a class of characters. */
+const space = pythonSpace.slice(1, -1);
+const spaces = new RegExp(`${pythonSpace}+`, 'g');
 const letter = '\\p{Alphabetic}';
 const wordCharacter = `${letter}\\p{Nd}`;
 const number = '\\p{N}';

@@ -65,7 +65,7 @@ export async function importPrefixVqa(from: string, to: string, options: FamilyO
     checkPictureSize(processor, tower.vision.imageSize);
     const sizes = prefixVqaSizes(architecture);
     const limits = limitsOf(metadata.limits ?? {}, sizes.contextTokens);
-    const { questionTokens } = metadata;
+    const { maxQuestionTokens } = metadata;
     const manifest = {
       limits,
       tasks: { ...tasks, ...metadata.tasks },
@@ -73,7 +73,7 @@ export async function importPrefixVqa(from: string, to: string, options: FamilyO
       prompt: {
         template,
         placeholder: { rule: 'slot' as const, text: slotText, id: slotId },
-        ...(questionTokens === undefined ? {} : { questionTokens }),
+        ...(maxQuestionTokens === undefined ? {} : { maxQuestionTokens }),
       },
       processor,
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
@@ -215,7 +215,7 @@ interface Found extends Pick<Sources, 'clipForm'> {
 
 function notesOf({ tuning, slot, mapper }: PrefixVqaArchitecture, found: Found, metadata: Metadata, tokenizer: string): string[] {
   const clip = found.clipForm === 'hf' ? 'CLIP from a Hugging Face folder' : 'CLIP under OpenAI’s names';
-  const { loraAlpha, questionTokens } = metadata;
+  const { loraAlpha, maxQuestionTokens } = metadata;
   return [
     `Tokenizer from ${tokenizer}; ${clip}; the ${mapper.kind} mapper gives ${slot.rows} rows.`,
     ...(tuning.kind === 'prefix' ? [`Prefix tuning: ${tuning.rows} virtual rows of keys and values in every layer.`] : []),
@@ -223,8 +223,8 @@ function notesOf({ tuning, slot, mapper }: PrefixVqaArchitecture, found: Found, 
     ...(found.isLora
       ? [`LoRA merged with alpha ${loraAlpha ?? authorsLoraAlpha}${loraAlpha === undefined ? ', the constant of the authors’ code' : ''}.`]
       : []),
-    questionTokens === undefined
-      ? 'Questions are not cut; training cut them at a length that only its data set file says (questionTokens).'
-      : `Questions are cut after ${questionTokens} tokens, as in training.`,
+    maxQuestionTokens === undefined
+      ? 'Questions are not cut; training cut them at a length that only its data set file says (maxQuestionTokens).'
+      : `Questions are cut after ${maxQuestionTokens} tokens, as in training.`,
   ];
 }

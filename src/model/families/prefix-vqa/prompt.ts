@@ -39,7 +39,7 @@ function encodeText(manifest: Manifest, tokenizer: Tokenizer, question: string):
   const [before, behind] = around(prompt, question);
   const ids = before.map((piece, index) => {
     const encoded = tokenizer.encode(piece, prompt.template.specialTokens);
-    return index === 1 ? encoded.slice(0, prompt.questionTokens) : encoded;
+    return index === 1 ? encoded.slice(0, prompt.maxQuestionTokens) : encoded;
   });
   const first = ids.flat();
   const last = tokenizer.encode(behind, prompt.template.specialTokens);

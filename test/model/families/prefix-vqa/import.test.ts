@@ -61,7 +61,7 @@ describe('what is imported', () => {
       license: { terms: expect.stringContaining('Research only') },
     });
     expect(Object.keys(bundle.manifest.tasks)).toEqual(['vqa_open']);
-    expect(bundle.manifest.prompt).not.toHaveProperty('questionTokens');
+    expect(bundle.manifest.prompt).not.toHaveProperty('maxQuestionTokens');
     expect(report.notes.join(' ')).toMatch(
       /Tokenizer from gpt2-xl\/vocab\.json; CLIP under OpenAI’s names; the mlp mapper gives 3 rows.*LoRA merged with alpha 32, the constant/,
     );
@@ -84,9 +84,9 @@ describe('what is imported', () => {
   });
 
   test('alpha, the cut of questions, limits and a task are the importer’s to say', async () => {
-    const metadata = { loraAlpha: 16, questionTokens: 9, limits: { maxNewTokens: 8 }, tasks: { vqa_open: { text: 'Q: {question}' } } };
+    const metadata = { loraAlpha: 16, maxQuestionTokens: 9, limits: { maxNewTokens: 8 }, tasks: { vqa_open: { text: 'Q: {question}' } } };
     const { bundle, report } = await imported({ metadata });
-    expect(bundle.manifest).toMatchObject({ prompt: { questionTokens: 9 }, limits: { maxNewTokens: 8 }, tasks: metadata.tasks });
+    expect(bundle.manifest).toMatchObject({ prompt: { maxQuestionTokens: 9 }, limits: { maxNewTokens: 8 }, tasks: metadata.tasks });
     expect(report.notes.join(' ')).toMatch(/alpha 16\..*cut after 9 tokens/);
   });
 

@@ -23,9 +23,9 @@ const prompted = await imported('prompted', { tuning: 'prompt' });
 const image: PromptPart = { kind: 'image', image: { width: 20, height: 16, channels: 1, pixels: new Uint8Array(320).fill(90) } };
 const asked = (text: string): PromptPart[] => [image, { kind: 'text', text }];
 
-async function encoded(bundle: Bundle, parts: readonly PromptPart[], questionTokens?: number) {
+async function encoded(bundle: Bundle, parts: readonly PromptPart[], maxQuestionTokens?: number) {
   const { manifest } = bundle;
-  const prompt = questionTokens === undefined ? manifest.prompt : { ...manifest.prompt, questionTokens };
+  const prompt = maxQuestionTokens === undefined ? manifest.prompt : { ...manifest.prompt, maxQuestionTokens };
   return encodePrefixVqa({ ...manifest, prompt }, await bundleTokenizer(bundle), parts);
 }
 
