@@ -94,6 +94,7 @@ async function prepare(manifest: Manifest, flags: AskFlags): Promise<Prepared> {
   const loaded = await loadImages(paths, {
     window: flags.window ?? null,
     ctWindows: manifest.ctWindows,
+    sliceRule: manifest.sliceRule,
     frames: flags.frame,
     slices: flags.slices ?? null,
     takesVolumes: takesVolumes(manifest),

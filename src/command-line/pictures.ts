@@ -14,7 +14,7 @@ import { clipped, rangeOf, slicePicture } from '#model/nifti/display.ts';
 import { isNifti, readNifti } from '#model/nifti/volume.ts';
 import { readPicture } from '#model/picture-file.ts';
 import type { AskedPicture } from '#prompt/asked.ts';
-import { evenly } from '#prompt/plan.ts';
+import { evenly, type SliceRule } from '#prompt/plan.ts';
 import { dicomSource, folderSource, isDicom } from './dicom-source.ts';
 import { refOfFile, type Source, type Window } from './source.ts';
 
@@ -22,6 +22,8 @@ export interface LoadRules {
   readonly window: Window | null;
   /** How the bundle wants CT shown; absent = in grey. */
   readonly ctWindows?: CtWindows | undefined;
+  /** Which slices are shown of more than there are places; absent = the middles. */
+  readonly sliceRule?: SliceRule | undefined;
   /** Numbers of the frames or slices to show of every stack; empty = by the rule above. */
   readonly frames: readonly number[];
   /** Slices to show of every stack; null = by the rule above. */
@@ -132,7 +134,7 @@ function chosenOf({ name, order, unit }: Source, rules: LoadRules, places: numbe
       `${name}: found ${order.length === 1 ? 'one picture' : `${order.length} ${unit}s`}, expected ${unit} ${absent}`,
     );
   }
-  return rules.frames.length > 0 ? rules.frames : evenly(order, Math.max(1, rules.slices ?? places));
+  return rules.frames.length > 0 ? rules.frames : evenly(order, Math.max(1, rules.slices ?? places), rules.sliceRule);
 }
 
 async function picturesOf(source: Source, numbers: readonly number[]): Promise<Loaded> {

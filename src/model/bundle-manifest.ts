@@ -209,6 +209,8 @@ export const manifestSchema = z.strictObject({
   processor: processorSchema,
   /** Windows of red, green and blue in which CT is shown, [low, high] in Hounsfield units; absent = in grey, in the window of its file. */
   ctWindows: z.tuple([windowSchema, windowSchema, windowSchema]).readonly().optional(),
+  /** Which of many slices are shown (prompt/plan.ts); absent = the middle of each of equal stretches. */
+  sliceRule: z.enum(['middles', 'ends']).optional(),
   /** Slices that every image of a prompt is brought to: a multiple of `step`, at most `most`. Absent = the encoder takes flat pictures. */
   depth: z.strictObject({ step: count, most: count }).optional(),
   /** Pictures as patch rows at a size of their own; edges in pixels, `merge` in patches, `window` in merged units. Absent = one size for all. */

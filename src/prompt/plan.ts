@@ -4,6 +4,7 @@
  * Films: every film of the subject and of the newest prior of its kind, since the view stands in the header only. Volumes: the series of the
  * region with the most slices (scouts never), evenly spaced; a prior volume gets a third of the places.
  */
+import { roundHalfEven } from '#domain/ct-windows.ts';
 import type { Warning } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import { overlapOf, regionsOfTerm } from '#domain/regions.ts';
@@ -44,10 +45,15 @@ function placesOf(series: Series): readonly Place[] {
   );
 }
 
-/** `count` of `all`, evenly spaced, the ends inset by half a step. */
-export function evenly<T>(all: readonly T[], count: number): readonly T[] {
+/** Which of many slices are shown: the middle of each of equal stretches, or its end, so that the last is among them and the first is not. */
+export type SliceRule = 'middles' | 'ends';
+
+/** `count` of `all`, evenly spaced. */
+export function evenly<T>(all: readonly T[], count: number, rule: SliceRule = 'middles'): readonly T[] {
   if (count >= all.length) return all;
-  return Array.from({ length: count }, (_, at) => all[Math.floor(((at + 0.5) * all.length) / count)]).filter((one) => one !== undefined);
+  const index = (at: number) =>
+    rule === 'middles' ? Math.floor(((at + 0.5) * all.length) / count) : roundHalfEven(((at + 1) / count) * (all.length - 1));
+  return Array.from({ length: count }, (_, at) => all[index(at)]).filter((one) => one !== undefined);
 }
 
 function readable(study: Study, modalities: readonly string[]): readonly Series[] {
@@ -90,11 +96,11 @@ function planFilms(study: Study, prior: boolean, series: readonly Series[]): Pla
   };
 }
 
-function planVolume(study: Study, prior: boolean, series: readonly Series[], places: number): Plan {
+function planVolume(study: Study, prior: boolean, series: readonly Series[], places: number, rule: SliceRule): Plan {
   const chosen = chooseSeries(series, study.regions) ?? series[0];
   if (chosen === undefined || places < 1) return { images: [], warnings: [] };
   const all = placesOf(chosen);
-  const taken = evenly(all, places);
+  const taken = evenly(all, places, rule);
   const others = series.filter((one) => one !== chosen);
   const warnings = [
     ...(taken.length < all.length
@@ -119,8 +125,8 @@ function priorOf(evidence: Evidence, kind: string, modalities: readonly string[]
   return shown[0] ?? null;
 }
 
-/** `modalities` and `maxImages` are the bundle's. An empty plan means that the subject has no readable image. */
-export function planImages(evidence: Evidence, modalities: readonly string[], maxImages: number): Plan {
+/** `modalities`, `maxImages` and `rule` are the bundle's. An empty plan means that the subject has no readable image. */
+export function planImages(evidence: Evidence, modalities: readonly string[], maxImages: number, rule: SliceRule = 'middles'): Plan {
   const { study } = evidence.subject;
   const series = readable(study, modalities);
   const [first] = [...series].sort((a, b) => Number(isFilm(b.modality)) - Number(isFilm(a.modality)));
@@ -133,8 +139,8 @@ export function planImages(evidence: Evidence, modalities: readonly string[], ma
   }
   const forPrior = prior === null ? 0 : Math.floor(maxImages / 3);
   const plans = [
-    planVolume(study, false, kind, maxImages - forPrior),
-    ...(prior === null ? [] : [planVolume(prior.study, true, prior.series, forPrior)]),
+    planVolume(study, false, kind, maxImages - forPrior, rule),
+    ...(prior === null ? [] : [planVolume(prior.study, true, prior.series, forPrior, rule)]),
   ];
   return { images: plans.flatMap(({ images }) => images), warnings: plans.flatMap(({ warnings }) => warnings) };
 }

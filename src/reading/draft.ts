@@ -47,6 +47,7 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
     modalities: manifest.intendedUse.modalities,
     maxImages,
     ctWindows: manifest.ctWindows,
+    sliceRule: manifest.sliceRule,
   });
   await checkUnchanged(evidence.subject.study, manifest.intendedUse.modalities, tools.pacs);
   const prompts = promptsOf(reader.task).map(({ wording, question }) => {

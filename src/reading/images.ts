@@ -17,7 +17,7 @@ import { checkIdentity, type GateContext } from '#domain/identity.ts';
 import type { Picture } from '#domain/picture.ts';
 import { imageKey, type Series, type Study } from '#domain/study.ts';
 import type { Uid } from '#domain/uid.ts';
-import { type PlannedImage, planImages } from '#prompt/plan.ts';
+import { type PlannedImage, planImages, type SliceRule } from '#prompt/plan.ts';
 
 export interface ImageRules {
   readonly identity: Pick<GateContext, 'defaultIssuer' | 'issuers'>;
@@ -25,6 +25,8 @@ export interface ImageRules {
   readonly maxImages: number;
   /** How the bundle wants CT shown; absent = in grey. */
   readonly ctWindows?: CtWindows | undefined;
+  /** Which slices are shown of more than there are places; absent = the middles. */
+  readonly sliceRule?: SliceRule | undefined;
 }
 
 export interface ReadImages {
@@ -36,10 +38,10 @@ export interface ReadImages {
 /** @throws identity-conflict, study-mixed-patients, dicomweb-missing-instances, series-*, pixel-missing, what decoding throws */
 export async function readImages(evidence: Evidence, pacs: Dicomweb, rules: ImageRules): Promise<ReadImages> {
   const warnings: Warning[] = [];
-  const first = planImages(evidence, rules.modalities, rules.maxImages);
+  const first = planImages(evidence, rules.modalities, rules.maxImages, rules.sliceRule);
   const sliced = new Set(first.images.filter(({ slice }) => slice !== null).map(({ ref }) => ref.series));
   const arranged = await arrangeStudies(evidence, sliced, pacs, rules, warnings);
-  const plan = sliced.size === 0 ? first : planImages(arranged, rules.modalities, rules.maxImages);
+  const plan = sliced.size === 0 ? first : planImages(arranged, rules.modalities, rules.maxImages, rules.sliceRule);
   if (plan.images.length === 0) throw new WetreadError('pixel-missing', 'found no image in the study that a model here reads');
   warnings.push(...plan.warnings);
   const pictures: Picture[] = [];

@@ -55,6 +55,12 @@ test('never more than the bundle takes, never without the subject, and silent on
 });
 
 describe('evenly', () => {
+  test('takes the end of each stretch where the bundle says so: of 100 as the authors of MedGemma take 85', () => {
+    expect(evenly([...Array(40).keys()], 4, 'ends')).toEqual([10, 20, 29, 39]);
+    const taken = evenly([...Array(100).keys()], 85, 'ends');
+    expect([taken.length, taken[0], taken.at(-1), new Set(taken).size]).toEqual([85, 1, 99, 85]);
+    expect(evenly([1, 2], 4, 'ends')).toEqual([1, 2]);
+  });
   test('takes from the whole length, the ends inset', () => expect(evenly([...Array(40).keys()], 4)).toEqual([5, 15, 25, 35]));
   test('keeps order, never repeats, never exceeds', () => {
     fc.assert(

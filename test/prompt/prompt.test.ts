@@ -69,11 +69,11 @@ describe('the prompt', () => {
   });
   test('numbers slices behind them where the model was trained so, and still names them to a reader', () => {
     const slices = [1, 2].map((number) => picture('1.2.1', number, { modality: 'CT', view: null }));
-    const wording = wordingSchema.parse({ historyNone: '', labels: { currentSlice: '' }, afterSlice: 'SLICE {slice}', task: 'Question?' });
-    const places = new Map(slices.map((one, at) => [imageKey(one.ref), { index: at + 1, of: 2 }]));
+    const wording = wordingSchema.parse({ historyNone: '', labels: { currentSlice: '' }, afterSlice: 'SLICE {number}', task: 'Question?' });
+    const places = new Map(slices.map((one, at) => [imageKey(one.ref), { index: 5 * at + 1, of: 9 }]));
     const { segments, images } = build({ wording, pictures: slices, slices: places });
     expect(written(segments)).toBe('<image>\nSLICE 1<image>\nSLICE 2Question?');
-    expect(images[1]?.label).toBe('Current CT, chest, slice 2 of 2, 2026-11-24');
+    expect(images[1]?.label).toBe('Current CT, chest, slice 6 of 9, 2026-11-24');
   });
   test('numbers its images where the wording has a slot for it', () => {
     const wording = wordingSchema.parse({

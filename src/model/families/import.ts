@@ -18,6 +18,7 @@ export type FamilyPart = Pick<
   | 'exemplars'
   | 'processor'
   | 'ctWindows'
+  | 'sliceRule'
   | 'depth'
   | 'patches'
   | 'tokenizer'

@@ -57,6 +57,7 @@ export async function importGemma3(from: string, to: string, options: FamilyOpti
       prompt: { template, placeholder: { rule: 'expand', text: marks.image, id: image } },
       processor,
       ctWindows,
+      sliceRule: 'ends',
       tokenizer: { json: 'tokenizer.json', config: 'tokenizer_config.json' },
       graphs: graphFiles,
       sizes: { ...sizes, contextTokens: limits.contextTokens },

@@ -75,6 +75,6 @@ export const published: Published = {
     statement:
       'Development of medical applications; evaluated mainly on single images, and not for clinical decisions without verification.',
   },
-  wording: { labels: { currentSlice: '' }, afterSlice: 'SLICE {slice}' },
+  wording: { labels: { currentSlice: '' }, afterSlice: 'SLICE {number}' },
   promptVersion: 'gemma3-2',
 };

@@ -39,7 +39,8 @@ describe.skipIf(!available('shared'))('a Gemma 3 checkpoint', () => {
       prompt: { template: { name: 'gemma3' }, placeholder: { rule: 'expand', text: '<image_soft_token>', id: 348 } },
       generation: { stopIds: [2, 345], text: { strip: true, thought: { open: '<unused94>', close: '<unused95>' } } },
       tasks: { report: { template: { before: '<bos><start_of_turn>user\nYou are an expert radiologist.\n\n' } } },
-      wording: { afterSlice: 'SLICE {slice}' },
+      wording: { afterSlice: 'SLICE {number}' },
+      sliceRule: 'ends',
       ctWindows: [
         [-1024, 1024],
         [-135, 215],
