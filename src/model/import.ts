@@ -149,6 +149,7 @@ function complete({ from, family, metadata, part, weights, files }: Made): Manif
     },
     numberType: weights,
     ...part,
+    sizes: weights === 'int8' ? { ...part.sizes, needs: [...part.sizes.needs, 'rows8'] } : part.sizes,
     files,
   };
 }

@@ -11,6 +11,7 @@ import { writeGraphs } from '#model/onnx/files.ts';
 import { Graph } from '#model/onnx/graph.ts';
 import { rotaryTable } from '#model/onnx/rotary.ts';
 import { type Ability, abilities } from '#model/onnx/sizes.ts';
+import { rows8Deviation } from './known-rows8.ts';
 import type { OrtRuntime, OrtValue } from './port.ts';
 
 const HEADS = 2;
@@ -33,11 +34,11 @@ interface Variant {
   readonly softcap: number | null;
 }
 
-const variants: Readonly<Record<Ability, Variant>> = {
+const variants = {
   attention: { window: null, softcap: null },
   window: { window: WINDOW, softcap: null },
   softcap: { window: null, softcap: SOFTCAP },
-};
+} satisfies Readonly<Partial<Record<Ability, Variant>>>;
 
 /** Fixed numbers between -1.5 and 1.5; no two rows alike. */
 function packedRows(): Float32Array {
@@ -110,10 +111,8 @@ export function expectedContext(variant: Variant): Float64Array {
 }
 
 /** Largest difference to plain arithmetic; NaN when the provider gave one. */
-async function deviation(runtime: OrtRuntime, folder: string, name: Ability): Promise<number> {
+async function attentionDeviation(runtime: OrtRuntime, own: string, name: keyof typeof variants): Promise<number> {
   const variant = variants[name];
-  const own = join(folder, name);
-  await mkdir(own);
   await writeGraphs(own, 'known-answer.data', [{ file: 'known-answer.onnx', graph: graphOf(variant) }], () =>
     Promise.reject(new Error('a known-answer graph has no checkpoint')),
   );
@@ -146,13 +145,19 @@ async function deviation(runtime: OrtRuntime, folder: string, name: Ability): Pr
   }
 }
 
+async function deviation(runtime: OrtRuntime, folder: string, name: Ability): Promise<number> {
+  const own = join(folder, name);
+  await mkdir(own);
+  return await (name === 'rows8' ? rows8Deviation(runtime, own) : attentionDeviation(runtime, own, name));
+}
+
 /** What became of an ability: null = right, else what went wrong. */
 export type KnownAnswers = Readonly<Record<Ability, string | null>>;
 
 /** Tries every ability of a provider. Never throws for a provider that does not start: its words are the answer. */
 export async function tryKnownAnswers(runtime: OrtRuntime): Promise<KnownAnswers> {
   const folder = await mkdtemp(join(tmpdir(), 'wetread-known-answer-'));
-  const answers: Record<Ability, string | null> = { attention: null, window: null, softcap: null };
+  const answers: Record<Ability, string | null> = { attention: null, window: null, softcap: null, rows8: null };
   try {
     for (const name of abilities) {
       try {

@@ -132,6 +132,7 @@ test('the number type of the weights is stated, and smaller ones take less room'
   for (const weights of ['fp32', 'fp16', 'int8'] as const) {
     const { bundle, report } = await importCheckpoint({ ...(await spoilt(tied, async () => undefined)), weights });
     expect([report.weights, bundle.manifest.numberType]).toEqual([weights, weights]);
+    expect(bundle.manifest.sizes.needs.includes('rows8')).toBe(weights === 'int8');
     sizes.push(bundle.manifest.files['weights.data']?.bytes ?? 0);
   }
   const [single = 0, half = 0, byte = 0] = sizes;

@@ -8,7 +8,7 @@ import { available } from '../setup/require.ts';
 const cpu = openStockRuntime({ provider: 'cpu', threads: 1, strict: true });
 
 test('the CPU computes every ability rightly', async () => {
-  expect(await tryKnownAnswers(cpu)).toEqual({ attention: null, window: null, softcap: null });
+  expect(await tryKnownAnswers(cpu)).toEqual({ attention: null, window: null, softcap: null, rows8: null });
 });
 
 test('the three answers differ, so that leaving window or softcap out is seen', () => {
@@ -39,13 +39,15 @@ function spoiled(change: (values: Float32Array) => Float32Array): OrtRuntime {
 test('a provider that is off by a little, or gives NaN, is found out', async () => {
   const off = await tryKnownAnswers(spoiled((values) => values.map((value, i) => (i === 700 ? value + 0.01 : value))));
   expect(off.attention).toMatch(/computes attention wrongly/);
+  const twice = await tryKnownAnswers(spoiled((values) => values.map((value) => value * 1.01)));
+  expect(twice.rows8).toMatch(/computes rows8 wrongly/);
   const nan = await tryKnownAnswers(spoiled((values) => values.map((value, i) => (i === 3 ? Number.NaN : value))));
   expect(nan.attention).toMatch(/computes attention wrongly/);
 });
 
 test('a provider that does not start answers with its words, not with an exception', async () => {
   const answers = await tryKnownAnswers({ ...cpu, load: () => Promise.reject(new Error('no adapter')) });
-  expect(answers).toEqual({ attention: 'no adapter', window: 'no adapter', softcap: 'no adapter' });
+  expect(answers).toEqual({ attention: 'no adapter', window: 'no adapter', softcap: 'no adapter', rows8: 'no adapter' });
 });
 
 describe.skipIf(!available('chromium'))('WebGPU on the software driver of the chromium package', () => {

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 /** What a provider must have shown to compute rightly before it runs the graphs. */
-export const abilities = ['attention', 'window', 'softcap'] as const;
+export const abilities = ['attention', 'window', 'softcap', 'rows8'] as const;
 export type Ability = (typeof abilities)[number];
 
 const count = z.number().int().positive();
