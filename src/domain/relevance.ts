@@ -31,6 +31,11 @@ export function isFilm(modality: string): boolean {
   return table.film.includes(modality);
 }
 
+/** A series of it is slices of one volume: CT, MR, PET. Images of any other kind are pictures by themselves. */
+export function isCrossSectional(modality: string): boolean {
+  return table.crossSectional.includes(modality);
+}
+
 /** Both name the same kind of picture. */
 export function sameModality(a: string, b: string): boolean {
   return a === b || (isFilm(a) && isFilm(b));

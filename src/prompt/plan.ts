@@ -2,13 +2,14 @@
  * Which images of the evidence are to be retrieved for a prompt, decided on series and instance numbers alone, before any pixel is read.
  *
  * Films: every film of the subject and of the newest prior of its kind, since the view stands in the header only. Volumes: the series of the
- * region with the most slices (scouts never), evenly spaced; a prior volume gets a third of the places.
+ * region with the most slices (scouts never), evenly spaced. Other pictures (ultrasound, mammography, photographs): those of all series, evenly
+ * spaced. A prior gets a third of the places.
  */
 import { roundHalfEven } from '#domain/ct-windows.ts';
 import type { Warning } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import { overlapOf, regionsOfTerm } from '#domain/regions.ts';
-import { isFilm, sameModality } from '#domain/relevance.ts';
+import { isCrossSectional, isFilm, sameModality } from '#domain/relevance.ts';
 import type { ImageRef, Instance, Series, Study } from '#domain/study.ts';
 
 export interface PlannedImage {
@@ -116,6 +117,17 @@ function planVolume(study: Study, prior: boolean, series: readonly Series[], pla
   return { images: planned(study, prior, taken, all.length > 1 ? all : null), warnings };
 }
 
+/** Views of one examination often are a series each. */
+function planPictures(study: Study, prior: boolean, series: readonly Series[], places: number): Plan {
+  const all = series.flatMap(placesOf);
+  const taken = evenly(all, places);
+  const message = `${taken.length} of ${all.length} images of the study of ${study.date ?? 'unknown date'} were chosen, evenly spaced.`;
+  return {
+    images: planned(study, prior, taken, null),
+    warnings: taken.length < all.length ? [{ code: 'images-dropped', message }] : [],
+  };
+}
+
 /** The newest prior of the subject's kind that has images to show. */
 function priorOf(evidence: Evidence, kind: string, modalities: readonly string[]): { study: Study; series: readonly Series[] } | null {
   const shown = evidence.priors
@@ -138,9 +150,11 @@ export function planImages(evidence: Evidence, modalities: readonly string[], ma
     return { images: plans.flatMap(({ images }) => images), warnings: plans.flatMap(({ warnings }) => warnings) };
   }
   const forPrior = prior === null ? 0 : Math.floor(maxImages / 3);
+  const plan = (of: Study, isPrior: boolean, all: readonly Series[], places: number) =>
+    isCrossSectional(first.modality) ? planVolume(of, isPrior, all, places, rule) : planPictures(of, isPrior, all, places);
   const plans = [
-    planVolume(study, false, kind, maxImages - forPrior, rule),
-    ...(prior === null ? [] : [planVolume(prior.study, true, prior.series, forPrior, rule)]),
+    plan(study, false, kind, maxImages - forPrior),
+    ...(prior === null ? [] : [plan(prior.study, true, prior.series, forPrior)]),
   ];
   return { images: plans.flatMap(({ images }) => images), warnings: plans.flatMap(({ warnings }) => warnings) };
 }

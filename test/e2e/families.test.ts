@@ -154,6 +154,11 @@ describe.each(cases)('$name', ({ name, exam }) => {
     expect(topicsOf(way?.settled)).toEqual(['draft-ready']);
     const { draft, deliveries } = kept.get(name) ?? { draft: null, deliveries: [] };
     expect(draft?.model).toMatchObject({ name: `tiny ${name}`, stamped: 'test' });
+    const shown: readonly string[] = draft?.images.map(({ ref }) => ref.instance) ?? [];
+    expect(shown).toEqual(exam.instanceUids.filter((uid) => shown.includes(uid)));
+    expect(shown.length).toBeGreaterThan(0);
+    const left = draft?.warnings.some(({ code }) => code === 'images-dropped');
+    expect(left).toBe(shown.length < exam.instanceUids.length);
     expect(deliveries.map(({ target, state }) => [target, state])).toEqual([
       ['fhir', 'delivered'],
       ['pacs', 'delivered'],

@@ -115,6 +115,24 @@ describe('the plan, made before any pixel is read', () => {
       [8, 8],
     ]);
   });
+  test('of views takes those of every series, each a picture by itself, evenly', () => {
+    const views = Array.from({ length: 4 }, (_, at) => ({ modality: 'MG', instances: instances(1, `1.2.1.${at + 1}`) }));
+    const all = planImages(evidence(withSeries('1.2.1', views)), ['MG'], 4);
+    expect(all.images.map(({ ref, slice }) => [ref.series, slice])).toEqual([1, 2, 3, 4].map((series) => [`1.2.1.${series}`, null]));
+    expect(all.warnings).toEqual([]);
+    const some = planImages(evidence(withSeries('1.2.1', views)), ['MG'], 2);
+    expect(some.images.map(({ ref }) => ref.series)).toEqual(['1.2.1.2', '1.2.1.4']);
+    expect(some.warnings).toEqual([
+      { code: 'images-dropped', message: '2 of 4 images of the study of 2026-11-24 were chosen, evenly spaced.' },
+    ]);
+  });
+  test('of a recording takes frames, evenly', () => {
+    const subject = withSeries('1.2.1', [{ modality: 'US', instances: instances(1, '1.2.1.1', { frames: 10 }) }]);
+    expect(planImages(evidence(subject), ['US'], 2).images.map(({ ref, slice }) => [ref.frame, slice])).toEqual([
+      [3, null],
+      [8, null],
+    ]);
+  });
   test('is empty when the subject has nothing that the bundle reads', () => {
     expect(planImages(evidence(withSeries('1.2.1', [{ modality: 'SR' }])), ['DX'], 2).images).toEqual([]);
   });
