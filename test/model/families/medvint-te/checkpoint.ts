@@ -39,8 +39,9 @@ function resnet(): Shapes {
     ...bottleneck(`${visual}layer1.0.`, 4, 2, true),
     ...bottleneck(`${visual}layer1.1.`, 8, 2, false),
     ...bottleneck(`${visual}layer2.0.`, 8, 3, true),
-    ...bottleneck(`${visual}layer3.0.`, 12, 4, true),
-    ...bottleneck(`${visual}layer4.0.`, 16, 5, true),
+    // As many channels out as in: the smaller side alone asks for the shortcut.
+    ...bottleneck(`${visual}layer3.0.`, 12, 3, true),
+    ...bottleneck(`${visual}layer4.0.`, 12, 5, true),
     [`${visual}attnpool.positional_embedding`, [5, 20]],
     ...both(`${visual}attnpool.q_proj`, [20, 20]),
     ...both('image_embed.0', [width, 20]),
