@@ -1,13 +1,11 @@
 /**
- * What both models of the PMC-VQA paper share: one picture and one question, a LLaMA with LoRA pairs in one trainer file, the form of an answer
+ * What both models of the PMC-VQA paper share: a LLaMA with LoRA pairs in one trainer file, the form of an answer
  * to a choice, and the terms. Source: xiaoman-zhang/PMC-VQA at 1678ec2; arXiv 2305.10415.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { PromptPart, RawImage } from '#domain/answer.ts';
 import { WetreadError } from '#domain/errors.ts';
-import type { Manifest } from '../bundle-manifest.ts';
 import { mergeLora } from '../checkpoint/lora.ts';
 import { openCheckpoint } from '../checkpoint/open.ts';
 import type { TensorSource } from '../checkpoint/tensors.ts';
@@ -16,7 +14,6 @@ import { decodedBySentencePiece, readTokenizerFiles, type TokenizerFiles } from 
 import { letterId, letters } from '../tokenizer/letters.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Published } from './import.ts';
-import { withoutMarks } from './templates.ts';
 
 /** lora_alpha in the authors' code; no file says it. */
 const loraAlpha = 32;
@@ -62,29 +59,6 @@ export async function readLanguageTokenizer(from: string, root: string): Promise
     );
   }
   return decodedBySentencePiece(await readTokenizerFiles(join(from, folder)));
-}
-
-/** Both models take one picture. @throws architecture-unsupported when the importer asks for more */
-export function checkOneImage(maxImages: number | undefined): void {
-  if (maxImages === undefined || maxImages === 1) return;
-  throw new WetreadError('architecture-unsupported', `limits.maxImages is ${maxImages}; the model takes one picture with a question`);
-}
-
-/**
- * The picture and the text of a prompt, the tokenizer's marks taken out of the text.
- * @throws too-many-images for more than one picture, and request-malformed for none: the model was never asked without
- */
-export function pictureAndText(
-  { name }: Manifest,
-  tokenizer: Tokenizer,
-  parts: readonly PromptPart[],
-): { readonly image: RawImage; readonly text: string } {
-  const images = parts.flatMap((part) => (part.kind === 'image' ? [part.image] : []));
-  const [image] = images;
-  if (images.length > 1) throw new WetreadError('too-many-images', `the prompt has ${images.length} images, the bundle ${name} takes 1`);
-  if (image === undefined) throw new WetreadError('request-malformed', `the prompt has no image, the bundle ${name} takes 1`);
-  const marks = tokenizer.special.filter((mark) => mark !== '');
-  return { image, text: parts.map((part) => (part.kind === 'text' ? withoutMarks(part.text, marks) : '')).join('') };
 }
 
 /** What the first token of an answer to a choice may be; the letters that the tokenizer has no piece for are left out. */

@@ -13,15 +13,8 @@ import { openTokenizer, type Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkVocabulary, endIdSchema } from '../hf-files.ts';
 import { decoderSizes, graphFiles } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import {
-  checkOneImage,
-  letterIds,
-  letterNotes,
-  openTrainerFile,
-  published,
-  readLanguageConfig,
-  readLanguageTokenizer,
-} from '../pmc-vqa.ts';
+import { checkOneImage } from '../one-picture.ts';
+import { letterIds, letterNotes, openTrainerFile, published, readLanguageConfig, readLanguageTokenizer } from '../pmc-vqa.ts';
 import { pictureSide, queryProcessor } from '../query-encoder.ts';
 import { checkMedvintTdTensors, languageRoot, type MedvintTd, medvintTdGraphs, readArchitecture } from './architecture.ts';
 import { templateNamed } from './prompt.ts';

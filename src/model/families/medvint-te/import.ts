@@ -13,15 +13,8 @@ import { openTokenizer } from '../../tokenizer/tokenizer.ts';
 import { checkIds, checkVocabulary } from '../hf-files.ts';
 import { graphFiles } from '../image-decoder.ts';
 import type { FamilyImport, FamilyOptions } from '../import.ts';
-import {
-  checkOneImage,
-  letterIds,
-  letterNotes,
-  openTrainerFile,
-  published,
-  readLanguageConfig,
-  readLanguageTokenizer,
-} from '../pmc-vqa.ts';
+import { checkOneImage } from '../one-picture.ts';
+import { letterIds, letterNotes, openTrainerFile, published, readLanguageConfig, readLanguageTokenizer } from '../pmc-vqa.ts';
 import { pictureSide, queryProcessor } from '../query-encoder.ts';
 import { languageRoot, type MedvintTe, medvintTeGraphs, medvintTeSizes, readArchitecture } from './architecture.ts';
 import { bosId, maskId, templateNamed } from './prompt.ts';

@@ -11,7 +11,7 @@ import type { EncodedPrompt } from '../../encoded.ts';
 import { pythonSpace } from '../../python-space.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { encodeImage } from '../interleaved.ts';
-import { pictureAndText } from '../pmc-vqa.ts';
+import { pictureAndText } from '../one-picture.ts';
 import { templateOf } from '../templates.ts';
 import { imageMarkId, marks, paddingId } from './graphs.ts';
 

@@ -11,7 +11,7 @@ import type { Manifest, Template } from '../../bundle-manifest.ts';
 import type { EncodedPrompt } from '../../encoded.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { encodeInterleaved } from '../interleaved.ts';
-import { pictureAndText } from '../pmc-vqa.ts';
+import { pictureAndText } from '../one-picture.ts';
 import { templateOf } from '../templates.ts';
 
 /** Where the picture's rows stand in a template. */
