@@ -49,7 +49,7 @@ function hasAccession(study: Study, order: Order): boolean {
 function isNamed(study: Study, order: Order, reports: readonly ReadReport[]): boolean {
   const named = order.supportingInfo.map(uidOfFhir);
   const own = [study.imagingStudy, study.report?.reference ?? null].filter((reference) => reference !== null);
-  const byOrder = named.some((one) => one === study.uid || own.some((reference) => one === reference || one.endsWith(`/${reference}`)));
+  const byOrder = named.some((one) => one === study.uid || own.includes(one));
   return byOrder || isNamedByReport(study, reports);
 }
 

@@ -210,19 +210,22 @@ export function hasCode(one: Concept | null, ...codes: readonly string[]): boole
   return one?.coding.some(({ code }) => code !== null && codes.includes(code)) ?? false;
 }
 
-/** `Type/id` of a reference that may be absolute or versioned; urn:uuid as `Type/uuid` when the type is given; null = logical only. */
+/**
+ * `Type/id` of a reference that may be versioned; urn:uuid as `Type/uuid` when the type is given; null = logical only, or of another type or
+ * server. Whoever reads the resources makes what is absolute and ours relative before (fhir/own-references.ts).
+ */
 export function relative(one: Reference | null, type: string): string | null {
   const written = one?.reference ?? null;
   if (written === null) return null;
   if (written.startsWith('urn:uuid:')) return `${type}/${written.slice(9)}`;
-  const match = new RegExp(`(?:^|/)(${type}/[A-Za-z0-9.-]{1,64})(?:/_history/.*)?$`).exec(written);
+  const match = new RegExp(`^(${type}/[A-Za-z0-9.-]{1,64})(?:/_history/.*)?$`).exec(written);
   return match?.[1] ?? null;
 }
 
-/** False only when the reference names another patient; a logical or absent one cannot tell. */
+/** False when the reference names anything but this patient, on our server; a logical or absent one cannot tell. */
 export function mayBeOf(one: Reference | null, patientId: string): boolean {
-  const named = relative(one, 'Patient');
-  return named === null || named === `Patient/${patientId}`;
+  const written = one?.reference ?? null;
+  return written === null || relative(one, 'Patient') === `Patient/${patientId}`;
 }
 
 /** YYYY-MM-DD of a FHIR date or instant that has a day; null otherwise. */

@@ -10,6 +10,8 @@ import { type ErrorCode, WetreadError } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import type { Order } from '#domain/order.ts';
 import type { Patient } from '#domain/patient.ts';
+import { withOwnReferences } from '#fhir/own-references.ts';
+import type { IntendedUse } from '#gather/candidates.ts';
 import { type Gathered, gather } from '#gather/gather.ts';
 import { ordersOf } from '#gather/order.ts';
 import { patientOf } from '#gather/patient.ts';
@@ -28,14 +30,15 @@ import {
   unsupportedCard,
 } from '#report/card.ts';
 import { suggestionActions, type WriteOptions } from '#report/diagnostic-report.ts';
-import { failedCard, lateCard, unreadCard } from '#report/notice-card.ts';
+import { failedCard, lateCard, stoppedCard, unreadCard } from '#report/notice-card.ts';
+import { type BundleId, type BundleStop, bundleStops, stopFor, stopWords } from '#work/bundle-stops.ts';
 import { rememberCard } from '#work/cards.ts';
 import { issueContext } from '#work/contexts.ts';
 import { firstMention, readDraft, registerDraft } from '#work/drafts.ts';
 import type { Jobs } from '#work/jobs.ts';
 import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
-import type { SiteBundles } from './bundles.ts';
+import type { SiteBundle, SiteBundles } from './bundles.ts';
 import { gatherPorts, type PatientRules, readInstances, readPatient, type Sources, withInstances } from './evidence.ts';
 import type { Lanes } from './lanes.ts';
 import { sealRequest } from './snapshot.ts';
@@ -73,7 +76,7 @@ const contextHours = 72;
 
 /** @throws request-malformed, prefetch-missing and what the reads throw */
 export async function answerOrderSign(request: OrderSignRequest, limits: CallLimits, options: AnswerOptions): Promise<readonly Card[]> {
-  const { orders } = ordersOf(request.context.draftOrders);
+  const { orders } = ordersOf(withOwnReferences(request.context.draftOrders, basesOf(limits, options)));
   if (orders.length === 0) return [];
   const controller = new AbortController();
   const late = Promise.withResolvers<'late'>();
@@ -106,9 +109,10 @@ async function cardsFor(
   signal: AbortSignal,
 ): Promise<readonly Card[]> {
   const sources = sourcesOf(request, limits, options, signal);
-  const [patient, roles] = await Promise.all([
+  const [patient, roles, stops] = await Promise.all([
     readPatient(sources, request.context.patientId).then(patientOf),
     options.rolesOf(request.context.userId, signal),
+    bundleStops(options.store.query),
   ]);
   const sees = roles.some((role) => options.statementsFor.includes(role));
   const cards: Card[] = [];
@@ -120,7 +124,7 @@ async function cardsFor(
         identity: options.patients,
         today: options.today(),
         ports: gatherPorts(sources, options.lanes.pacs, patient.id, options.patients),
-        bundles: options.bundles.all.map(({ intendedUse }) => intendedUse),
+        bundles: mayWriteFirst(options.bundles.all, stops),
         ownReportMarks: [profile.report, extension.draftKey],
       }),
       options,
@@ -129,7 +133,7 @@ async function cardsFor(
     cards.push(
       ...('archiveFault' in gathered
         ? [unreadCard(gathered.archiveFault)]
-        : await cardsOf(gathered, patient, order, sees, options, signal)),
+        : await cardsOf(gathered, patient, order, sees, stops, options, signal)),
     );
   }
   // Two orders may lead to one study; one card is enough.
@@ -177,7 +181,18 @@ function sourcesOf(request: OrderSignRequest, limits: CallLimits, options: Answe
     }
     throw new WetreadError('client-forbidden', 'fhirServer is not the server that this site reads from and writes to', { hint });
   }
-  return { prefetch: request.prefetch ?? null, request: token === null ? null : lane, service: options.lanes.fhir, signal };
+  return {
+    prefetch: request.prefetch ?? null,
+    request: token === null ? null : lane,
+    service: options.lanes.fhir,
+    bases: basesOf(limits, options),
+    signal,
+  };
+}
+
+/** Our FHIR server under each address that this caller may call it by. */
+function basesOf(limits: CallLimits, { lanes }: AnswerOptions): readonly string[] {
+  return [lanes.fhir.base, ...limits.fhirBases];
 }
 
 async function cardsOf(
@@ -185,6 +200,7 @@ async function cardsOf(
   patient: Patient,
   order: Order,
   sees: boolean,
+  stops: readonly BundleStop[],
   options: AnswerOptions,
   signal: AbortSignal,
 ): Promise<Card[]> {
@@ -200,7 +216,7 @@ async function cardsOf(
   switch (gathered.kind) {
     case 'draft':
       return [
-        ...(await draftCards(gathered.evidence, gathered.bundle, gathered.basedOn, patient, order, sees, options, signal)),
+        ...(await draftCards(gathered.evidence, gathered.bundle, gathered.basedOn, patient, order, sees, stops, options, signal)),
         ...conflicts,
       ];
     case 'quoted':
@@ -223,13 +239,15 @@ async function draftCards(
   patient: Patient,
   order: Order,
   sees: boolean,
+  stops: readonly BundleStop[],
   options: AnswerOptions,
   signal: AbortSignal,
 ): Promise<Card[]> {
   const { store } = options;
   const whole = await orArchiveFault(withInstances(evidence, options.lanes.pacs, signal), options, signal);
   if ('archiveFault' in whole) return [unreadCard(whole.archiveFault)];
-  const { intendedUse, task } = options.bundles.byDigest(bundleDigest);
+  const chosen = options.bundles.byDigest(bundleDigest);
+  const { intendedUse, task } = chosen;
   const key = draftKey({
     patientId: patient.id,
     studyUid: whole.subject.study.uid,
@@ -241,11 +259,17 @@ async function draftCards(
     task: askedOf(task),
   });
   signal.throwIfAborted();
+  const role = sees ? 'statements' : 'notice';
+  const stop = stopFor(stops, idOf(chosen));
+  if (stop !== null) {
+    const hasDraft = (await readDraft(store.query, key))?.state === 'ready';
+    const link = hasDraft ? await linkTo(key, patient.id, options) : null;
+    return [stoppedCard(key, whole.subject, stopWords(idOf(chosen).name, stop), hasDraft, { role, link })];
+  }
   const sealed = sealRequest(options.sealKey, { key, evidence: whole, bundleDigest, basedOn });
   if (await registerDraft(store, { key, patientId: patient.id, studyUid: whole.subject.study.uid, snapshot: sealed })) {
     await options.jobs.enqueue(key, 'interactive');
   }
-  const role = sees ? 'statements' : 'notice';
   const state = await readDraft(store.query, key);
   const reading: CardReader = { role, link: await linkTo(key, patient.id, options) };
   if (state?.state === 'ready') {
@@ -257,6 +281,16 @@ async function draftCards(
   // Said once: it must not be spent on an answer that comes too late.
   signal.throwIfAborted();
   return (await firstMention(store.query, key, order.reference)) ? [preparingCard(key, whole.subject, reading)] : [];
+}
+
+function idOf({ bundle }: SiteBundle): BundleId {
+  return { digest: bundle.digest, name: bundle.manifest.name };
+}
+
+/** A study that only a stopped bundle reads still comes to it, so that the card says why there is no draft. */
+function mayWriteFirst(all: readonly SiteBundle[], stops: readonly BundleStop[]): IntendedUse[] {
+  const stopped = (one: SiteBundle) => Number(stopFor(stops, idOf(one)) !== null);
+  return all.toSorted((a, b) => stopped(a) - stopped(b)).map(({ intendedUse }) => intendedUse);
 }
 
 async function linkTo(key: string, patientId: string, { launchUrl, store }: AnswerOptions): Promise<CardReader['link']> {

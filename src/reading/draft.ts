@@ -18,6 +18,7 @@ import { sameModality } from '#domain/relevance.ts';
 import type { Statement } from '#domain/statement.ts';
 import { imageKey, type Study } from '#domain/study.ts';
 import type { FhirClient } from '#fhir/client.ts';
+import { ownReference } from '#fhir/own-references.ts';
 import { buildPrompt } from '#prompt/prompt.ts';
 import type { PictureCache } from '#work/pictures.ts';
 import { askAll, withQuestions } from './ask.ts';
@@ -124,10 +125,9 @@ async function confirmedOrders(
     const [, id] = reference.split('/');
     try {
       const order = await fhir.read('ServiceRequest', id ?? '');
-      const ours = order.subject?.reference?.endsWith(`Patient/${patientId}`) ?? false;
+      const ours = ownReference(order.subject?.reference ?? '', [fhir.base]) === `Patient/${patientId}`;
       const named =
-        study.basedOn.some((one) => one.endsWith(reference)) ||
-        (order.identifier ?? []).some(({ value }) => value !== undefined && value === study.accession);
+        study.basedOn.includes(reference) || (order.identifier ?? []).some(({ value }) => value !== undefined && value === study.accession);
       if (ours && named) confirmed.push(reference);
     } catch (error) {
       if (codeOf(error) === 'not-found') continue;

@@ -14,6 +14,7 @@ import type { Study } from '#domain/study.ts';
 import { isUid } from '#domain/uid.ts';
 import type { SearchParams } from '#fhir/address.ts';
 import type { FhirClient } from '#fhir/client.ts';
+import { ownReference, withOwnReferences } from '#fhir/own-references.ts';
 import { type Prefetched, prefetched } from '#fhir/prefetch.ts';
 import type { ReadableType, Resource } from '#fhir/types.ts';
 import type { GatherPorts, Read } from '#gather/gather.ts';
@@ -24,6 +25,8 @@ export interface Sources {
   readonly request: FhirClient | null;
   /** Our own account; null = the site has none for this server. */
   readonly service: FhirClient | null;
+  /** Addresses of the one FHIR server that all of this is about: an absolute reference to any other names nobody of ours. */
+  readonly bases: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -116,14 +119,14 @@ export async function readPatient(sources: Sources, patientId: string): Promise<
 }
 
 /** A server that ignores the patient key must not bring another patient's history in. */
-function isOf(hit: object, patientId: string): boolean {
+function isOf(hit: object, patientId: string, bases: readonly string[]): boolean {
   const owner = 'subject' in hit ? hit.subject : 'patient' in hit ? hit.patient : null;
   if (typeof owner !== 'object' || owner === null || !('reference' in owner) || typeof owner.reference !== 'string') return false;
-  return owner.reference === `Patient/${patientId}` || owner.reference.endsWith(`/Patient/${patientId}`);
+  return ownReference(owner.reference, bases) === `Patient/${patientId}`;
 }
 
-async function searchWith(client: FhirClient, what: Wanted, patientId: string, signal: AbortSignal): Promise<Read> {
-  const found = await client.search(what.type, what.params(patientId), { signal, accept: (hit) => isOf(hit, patientId) });
+async function searchWith(client: FhirClient, what: Wanted, patientId: string, { bases, signal }: Sources): Promise<Read> {
+  const found = await client.search(what.type, what.params(patientId), { signal, accept: (hit) => isOf(hit, patientId, bases) });
   const incomplete = found.complete ? [] : [{ code: 'fhir-incomplete', message: `The search of ${what.type} was not read to its end.` }];
   return { resources: [...found.hits, ...found.included], warnings: [...found.warnings, ...incomplete] };
 }
@@ -134,7 +137,7 @@ async function fromServers(clients: readonly (FhirClient | null)[], what: Wanted
   for (const client of clients) {
     if (client === null) continue;
     try {
-      const read = await searchWith(client, what, patientId, sources.signal);
+      const read = await searchWith(client, what, patientId, sources);
       return { resources: read.resources, warnings: [...failures, ...read.warnings] };
     } catch (error) {
       if (sources.signal.aborted) throw error;
@@ -224,17 +227,21 @@ async function pacsStudies(pacs: Dicomweb, query: Parameters<GatherPorts['pacsSt
 /** The ports of gather over one request's sources. */
 export function gatherPorts(sources: Sources, pacs: Dicomweb, patientId: string, rules: PatientRules): GatherPorts {
   const history = [wanted.problems, wanted.allergies, wanted.medications, wanted.labs, wanted.procedures];
+  const readOwn = async (what: Wanted): Promise<Read> => {
+    const { resources, warnings } = await readList(what, patientId, sources);
+    return { resources: resources.map((resource) => withOwnReferences(resource, sources.bases)), warnings };
+  };
   return {
-    imagingStudies: () => readList(wanted.studies, patientId, sources),
+    imagingStudies: () => readOwn(wanted.studies),
     reports: async () => {
-      const read = await Promise.all([wanted.reports, wanted.reportsLoinc].map((what) => readList(what, patientId, sources)));
+      const read = await Promise.all([wanted.reports, wanted.reportsLoinc].map(readOwn));
       const byId = new Map(
         read.flatMap(({ resources }) => resources).map((resource, index) => [idOf(resource) ?? `without id ${index}`, resource]),
       );
       return { resources: [...byId.values()], warnings: read.flatMap(({ warnings }) => warnings) };
     },
     history: async () => {
-      const read = await Promise.all(history.map((what) => readList(what, patientId, sources)));
+      const read = await Promise.all(history.map(readOwn));
       return { resources: read.flatMap(({ resources }) => resources), warnings: read.flatMap(({ warnings }) => warnings) };
     },
     pacsStudies: (query) => pacsStudies(pacs, query, rules, sources.signal),

@@ -83,7 +83,10 @@ const hookClient = z.strictObject({
     .min(1)
     .default(['ES384', 'RS384']),
   audience: z.array(z.string().min(1)).default([]).describe('Accepted `aud` beyond our own endpoint URL (some EHRs have it typed in).'),
-  fhirBases: z.array(httpUrl).default([]).describe("FHIR servers that this client may name in `fhirServer`, beyond the site's own."),
+  fhirBases: z
+    .array(httpUrl)
+    .default([])
+    .describe('Other addresses of fhir.base that this client may name in `fhirServer` and in references.'),
   deadlineMs: milliseconds.optional().describe('Instead of hooks.deadlineMs.'),
 });
 

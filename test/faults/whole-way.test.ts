@@ -152,6 +152,27 @@ describe('an archive that lies about its studies', () => {
   });
 });
 
+describe('a record that names a patient of the same id on another server', () => {
+  test('is put aside and said; by an address of our own server it is this patient', async () => {
+    const about = (reference: string) => ({
+      resourceType: 'Procedure',
+      id: 'foreign',
+      status: 'completed',
+      code: { text: 'Splenectomy' },
+      subject: { reference },
+    });
+    const sent = (reference: string) => {
+      const procedures = { resourceType: 'Bundle', type: 'searchset', entry: [{ resource: about(reference) }] };
+      return signUntilSettled(service.url, orderAbout('the same id elsewhere', { procedures }));
+    };
+    const aside = '1 resources of another patient were put aside';
+    for (const base of [`${foreign.origin}/fhir`, `${ward.sandbox.fhir}/tenant`, `${ward.sandbox.fhir}.example`]) {
+      expect([base, detailOf(await sent(`${base}/Patient/${patientId}`))]).toEqual([base, expect.stringContaining(aside)]);
+    }
+    expect(detailOf(await sent(`${ward.sandbox.fhir}/Patient/${patientId}`))).not.toContain(aside);
+  });
+});
+
 describe('a request that names a host', () => {
   const token = 'TOKEN-OF-THE-EHR';
   const authorization = { access_token: token, token_type: 'Bearer', expires_in: 300, scope: 'patient/*.rs', subject: 'wetread' };

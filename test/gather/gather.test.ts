@@ -57,7 +57,8 @@ describe('the study that is drafted', () => {
     expect(signed.basedOn).toEqual(['ServiceRequest/o1']);
   });
   test('carries the orders that its ImagingStudy is based on', async () => {
-    const named = imagingStudy('i1', '1.2.1', { basedOn: [{ reference: 'https://ehr.example/fhir/ServiceRequest/o9' }] });
+    const elsewhere = { reference: 'https://elsewhere.example/fhir/ServiceRequest/o8' };
+    const named = imagingStudy('i1', '1.2.1', { basedOn: [{ reference: 'ServiceRequest/o9' }, elsewhere] });
     expect((await draft({ studies: [today], imagingStudies: [named] })).basedOn).toEqual(['ServiceRequest/o9']);
   });
   test('of two of a day is the later; the other is listed', async () => {
@@ -95,7 +96,9 @@ describe('reports are joined', () => {
   const acsn = { type: { coding: [{ code: 'ACSN' }] }, value: 'A5' };
 
   test('by imagingStudy', async () =>
-    expect(await reported({ imagingStudy: [{ reference: 'https://x.example/fhir/ImagingStudy/i2/_history/3' }] })).toBe('quoted'));
+    expect(await reported({ imagingStudy: [{ reference: 'ImagingStudy/i2/_history/3' }] })).toBe('quoted'));
+  test('not by a study of another server that has the same id', async () =>
+    expect(await reported({ imagingStudy: [{ reference: 'https://elsewhere.example/fhir/ImagingStudy/i2' }] })).toBe('draft'));
   test('by Study Instance UID', async () =>
     expect(await reported({ imagingStudy: [{ identifier: { value: 'urn:oid:1.2.2' } }] })).toBe('quoted'));
   test('by basedOn', async () => {
@@ -115,8 +118,10 @@ describe('reports are joined', () => {
     expect(await reported({ ...chest, imagingStudy: [{ reference: 'ImagingStudy/other' }] })).toBe('draft');
   });
   test('a report of another patient is put aside and said', async () => {
-    const gathered = await draft({ studies: [today], reports: [report('r9', { subject: { reference: 'Patient/p2' }, ...chest })] });
-    expect(gathered.evidence.warnings).toMatchObject([{ code: 'resource-of-another-patient' }]);
+    for (const reference of ['Patient/p2', 'https://elsewhere.example/fhir/Patient/p1', 'tenant/Patient/p1', '#p1']) {
+      const gathered = await draft({ studies: [today], reports: [report('r9', { subject: { reference }, ...chest })] });
+      expect(gathered.evidence.warnings, reference).toMatchObject([{ code: 'resource-of-another-patient' }]);
+    }
   });
 });
 
@@ -156,7 +161,8 @@ describe('studies are joined', () => {
         )
       ).evidence.quoted;
     expect(await named([])).toHaveLength(0);
-    for (const reference of ['ImagingStudy/i3', 'https://x.example/fhir/ImagingStudy/i3', 'urn:oid:1.2.3', 'DiagnosticReport/r3']) {
+    expect(await named(['https://elsewhere.example/fhir/ImagingStudy/i3'])).toHaveLength(0);
+    for (const reference of ['ImagingStudy/i3', 'urn:oid:1.2.3', 'DiagnosticReport/r3']) {
       expect(await named([reference]), reference).toHaveLength(1);
     }
   });

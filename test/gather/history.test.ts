@@ -90,9 +90,11 @@ describe('allergies', () => {
     ]);
   });
   test('of another patient are put aside', () => {
-    const { items, warnings } = history(allergy('1', 'Fish', { patient: { reference: 'Patient/p2' } }));
-    expect(items).toEqual([]);
-    expect(warnings).toMatchObject([{ code: 'resource-of-another-patient' }]);
+    for (const reference of ['Patient/p2', 'https://elsewhere.example/fhir/Patient/p1']) {
+      const { items, warnings } = history(allergy('1', 'Fish', { patient: { reference } }));
+      expect(items).toEqual([]);
+      expect(warnings).toMatchObject([{ code: 'resource-of-another-patient' }]);
+    }
   });
 });
 

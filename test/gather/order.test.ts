@@ -48,7 +48,7 @@ describe('what is read of it', () => {
       reasonCode: [{ text: 'cough' }, coded('http://snomed.info/sct', '49727002', 'Cough (finding)')],
       reasonReference: [{ reference: 'Condition/1', display: 'COPD' }],
       identifier: [{ type: coded('http://terminology.hl7.org/CodeSystem/v2-0203', 'ACSN'), system: 'urn:acc', value: 'A1' }],
-      encounter: { reference: 'https://ehr.example/fhir/Encounter/e1' },
+      encounter: { reference: 'Encounter/e1' },
       supportingInfo: [{ reference: 'ImagingStudy/9' }, { identifier: { system: 'urn:dicom:uid', value: 'urn:oid:1.2.3' } }],
     });
     expect(read).toEqual({
