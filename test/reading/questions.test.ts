@@ -70,7 +70,7 @@ test('a bundle that can do neither is refused with both names', () => {
   );
 });
 
-test('each sentence of the card has its question, and the card says that nothing else was looked for', async () => {
+test('each sentence of the card has its question, and the card says that nothing else was looked for', { timeout: 240_000 }, async () => {
   const bundle = join(ward.folder, 'questions');
   await cp(join(ward.folder, 'bundle'), bundle, { recursive: true });
   const questions = ['Is there a nodule?', 'Which side?'];
