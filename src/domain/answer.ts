@@ -29,7 +29,7 @@ export interface Answer {
   /** Natural log of each token's probability when it was chosen. */
   readonly logProbs: readonly number[];
   readonly stop: 'stop' | 'length' | 'repetition';
-  /** What must be known with this answer, one sentence: that its length is a guess. */
+  /** What must be known with this answer, one sentence: that its length is a guess, or that the model writes no end. */
   readonly note?: string;
   /** Rows of the prompt after the images' tokens were put in. */
   readonly promptTokens: number;

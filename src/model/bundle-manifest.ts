@@ -183,6 +183,8 @@ export const manifestSchema = z.strictObject({
     minNewTokens: z.int().nonnegative(),
     /** What the first minNewTokens may not be, where it is not all of stopIds. */
     barredIds: z.array(tokenId).optional(),
+    /** The model cannot write its end: an answer that reaches its length says so, where another's is cut off. */
+    endless: z.literal(true).optional(),
     /** What of the text is the answer; absent = all. */
     text: answerRulesSchema.optional(),
     /** Settings that the authors publish and that are not followed here: answers are greedy, or of `beams`, so that they can be repeated. */

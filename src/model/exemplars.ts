@@ -2,7 +2,7 @@
  * Exemplars as files of a bundle: copied at import byte by byte, so that each has its digest, and read again when the bundle is opened.
  * They are the importer's own pictures; the program brings none.
  */
-import { copyFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 import type { PromptPart } from '#domain/answer.ts';
 import type { Bundle } from './bundle.ts';
@@ -24,7 +24,7 @@ export async function checkExemplars(from: string, paths: readonly string[]): Pr
 
 /** Copies pictures into the bundle `to` under the names of `exemplarFile`. */
 export async function copyExemplars(from: string, to: string, paths: readonly string[]): Promise<void> {
-  for (const [place, path] of paths.entries()) await copyFile(resolve(from, path), join(to, exemplarFile(place, path)));
+  for (const [place, path] of paths.entries()) await writeFile(join(to, exemplarFile(place, path)), await readFile(resolve(from, path)));
 }
 
 /** A bundle's exemplars as parts of a prompt; none where it has none. @throws pixel-damaged, pixel-unsupported */

@@ -55,6 +55,10 @@ function questionOf(parts: AskRequest['parts']): string {
   return last?.kind === 'text' ? last.text : '';
 }
 
+function endlessNote(tokens: number): string {
+  return `This model writes no end of its own: its answer is what stands in its first ${tokens} tokens, and may be incomplete.`;
+}
+
 function refuseUseless(answer: Answer): void {
   if (answer.text.trim() === '') {
     throw new WetreadError('answer-empty', `the model wrote no text in ${answer.tokens.length} tokens`, {
@@ -111,7 +115,9 @@ class BundleConversation implements Conversation {
       },
     });
     const { text, spans } = answerOf(generated.tokens);
-    const said = note === null ? {} : { note };
+    const isOpen = manifest.generation.endless === true && generated.stop === 'length';
+    const known = isOpen ? endlessNote(generated.tokens.length) : note;
+    const said = known === null ? {} : { note: known };
     const asks = manifest.experts === undefined ? {} : { requests: requestsOf(text, manifest.experts) };
     const counts = { promptTokens: prepared.rows, images: prepared.asked.length };
     const answer: Answer = { text, spans, ...generated, ...said, ...asks, ...counts };

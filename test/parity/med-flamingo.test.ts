@@ -68,6 +68,7 @@ describe.skipIf(!available('shared'))('golden med-flamingo', () => {
             streamed += text;
           });
           expect(answer.text).toBe(golden.output_text.trim());
+          expect(answer).toMatchObject({ stop: 'length', note: expect.stringMatching(/writes no end of its own/) });
           expect(streamed).toContain(answer.text);
           const images = parts.filter(({ kind }) => kind === 'image').map(() => true);
           const all = await device.score(promptId, images, 'black');

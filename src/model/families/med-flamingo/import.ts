@@ -42,7 +42,12 @@ export async function importMedFlamingo(from: string, to: string, options: Famil
       limits,
       tasks: { ...tasks, ...metadata.tasks },
       // A question that the model goes on to ask is not part of its answer.
-      generation: { stopIds: [idOf(tokenizer, marks.endOfChunk)], minNewTokens: 0, text: { strip: true, cutAt: ['Question:'] } },
+      generation: {
+        stopIds: [idOf(tokenizer, marks.endOfChunk)],
+        minNewTokens: 0,
+        ...(architecture.headRows < architecture.decoder.vocabSize ? { endless: true } : {}),
+        text: { strip: true, cutAt: ['Question:'] },
+      },
       prompt: { template, placeholder: { rule: 'replace', text: marks.image, id: idOf(tokenizer, marks.image) }, mediaMask },
       ...(exemplars === undefined ? {} : { exemplars: exemplarsOf(exemplars) }),
       processor: towerProcessor(tower, architecture.vision.imageSize),

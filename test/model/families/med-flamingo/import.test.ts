@@ -45,7 +45,7 @@ describe('what is imported', () => {
     expect(whole.manifest).toMatchObject({
       sizes: { visualTokens: latents, mediaWidth: width, vocabSize: ids.padding + 1, layers: 4, headDim: 16, contextTokens: 200 },
       limits: { contextTokens: 200, maxImages: 7, maxNewTokens: 10 },
-      generation: { stopIds: [ids.endOfChunk], minNewTokens: 0, text: { strip: true, cutAt: ['Question:'] } },
+      generation: { stopIds: [ids.endOfChunk], minNewTokens: 0, endless: true, text: { strip: true, cutAt: ['Question:'] } },
       prompt: { template: { name: 'raw' }, placeholder: { rule: 'replace', text: '<image>', id: ids.image }, mediaMask: 'following' },
       processor: { resize: { to: 'shortest', edge: side }, crop: { height: side, width: side, rounding: 'half-even' } },
     });
@@ -56,6 +56,16 @@ describe('what is imported', () => {
     expect(whole.manifest.license).toMatchObject({ clinicalUse: false, commercialUse: false });
     expect(whole.manifest.intendedUse.statement).toMatch(/not for clinical/);
     expect(Object.values(whole.manifest.tasks).every((task) => /med-flamingo|open_flamingo/.test(task.source ?? ''))).toBe(true);
+  });
+
+  test('a trained file with a head of its own can end an answer', async () => {
+    const head = {
+      name: 'lang_encoder.lm_head.weight',
+      shape: [ids.padding + 1, 40],
+      values: new Float32Array((ids.padding + 1) * 40).fill(0.1),
+    };
+    const { manifest } = (await imported({ tensors: (tensors) => [...tensors, head] })).bundle;
+    expect(manifest.generation.endless).toBeUndefined();
   });
 
   test('a base with a padding token gets two tokens instead of three', async () => {
