@@ -3,7 +3,7 @@
  * is taken apart: torch.nn.MultiheadAttention's `in_proj_weight` and `in_proj_bias`, GPT-2's `c_attn`, CLIPCap's `to_keys_values`.
  */
 import type { TensorNeed } from '../onnx/graph.ts';
-import type { TensorSource } from './tensors.ts';
+import type { Range, TensorSource } from './tensors.ts';
 
 /** [our part of a name, the authors'], applied in this order. */
 export type Spelling = readonly (readonly [RegExp, string | ((...groups: string[]) => string)])[];
@@ -50,12 +50,12 @@ export function expectedShapes(needs: Iterable<TensorNeed>, spelling: Spelling):
 }
 
 /** Values by our name. The packed tensor read last is kept: its parts are asked for one after the other. */
-export function speltReader(source: TensorSource, spelling: Spelling): (ours: string) => Promise<Float32Array> {
+export function speltReader(source: TensorSource, spelling: Spelling): (ours: string, range?: Range) => Promise<Float32Array> {
   let last: { readonly name: string; readonly values: Float32Array } | null = null;
-  return async (ours) => {
+  return async (ours, range) => {
     const theirs = spelt(ours, spelling);
     const share = shareOf(ours, theirs);
-    if (share === null) return await source.readF32(theirs);
+    if (share === null) return await source.readF32(theirs, range);
     if (last?.name !== theirs) last = { name: theirs, values: await source.readF32(theirs) };
     const length = last.values.length / share.of;
     return last.values.slice(share.part * length, (share.part + 1) * length);

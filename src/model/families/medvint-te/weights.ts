@@ -7,7 +7,7 @@
 import { WetreadError } from '#domain/errors.ts';
 import { checkTensors } from '../../checkpoint/misfit.ts';
 import { expectedShapes } from '../../checkpoint/spelling.ts';
-import type { TensorSource } from '../../checkpoint/tensors.ts';
+import { readRange, type TensorSource } from '../../checkpoint/tensors.ts';
 import { tensorNeeds } from '../../onnx/files.ts';
 import { type MedvintTe, medvintTeGraphs } from './architecture.ts';
 import { spelling } from './spelling.ts';
@@ -43,16 +43,17 @@ export function withoutTwins(source: TensorSource): TensorSource {
   return {
     names: [...new Set([...source.names.filter((name) => !seconds.has(name)), ...other.keys()])],
     info: (name) => source.info(stored(name)),
-    async readF32(name) {
-      const values = await source.readF32(stored(name));
+    async readF32(name, range) {
+      const read = (own: string) => (range === undefined ? source.readF32(own) : readRange(source, own, range));
+      const values = await read(stored(name));
       const second = other.get(name);
       if (second === undefined || second === stored(name)) return values;
-      const twin = await source.readF32(second);
+      const twin = await read(second);
       const at = values.length === twin.length ? values.findIndex((value, i) => !Object.is(value, twin[i])) : 0;
       if (at < 0) return values;
       throw new WetreadError(
         'checkpoint-tensors',
-        `${name} and ${second} differ at value ${at}; the authors store one tensor under both names`,
+        `${name} and ${second} differ at value ${(range?.from ?? 0) + at}; the authors store one tensor under both names`,
       );
     },
     close: () => source.close(),
