@@ -36,6 +36,15 @@ export interface DraftModel {
   readonly promptVersion: string;
 }
 
+/** An earlier draft of the same study, made when the study had other images. */
+export interface SupersededDraft {
+  readonly key: string;
+  /** Instant (RFC 3339, UTC). */
+  readonly generatedAt: string;
+  /** Neighbours where it may be found; where its acceptance was still awaited, it is never written. */
+  readonly written: readonly ('fhir' | 'pacs')[];
+}
+
 export interface Draft {
   readonly key: string;
   readonly patient: Patient;
@@ -55,6 +64,8 @@ export interface Draft {
   readonly model: DraftModel;
   readonly leftOut: readonly { readonly what: string; readonly reason: string }[];
   readonly warnings: readonly Warning[];
+  /** Newest first; known when the draft is stored. */
+  readonly supersedes: readonly SupersededDraft[];
   /** Instant (RFC 3339, UTC). */
   readonly generatedAt: string;
 }

@@ -14,8 +14,11 @@ import {
   sectionTitle,
   stampNotice,
   studyWords,
+  supersededNotice,
+  supersedesLines,
 } from '#report/words.ts';
 import type { PageDocument, Statement } from '#review/document.ts';
+import { type BundleStop, stopFor, stopWords } from '#work/bundle-stops.ts';
 import type { DraftState } from '#work/drafts.ts';
 import type { OutboxRow } from '#work/outbox.ts';
 
@@ -26,19 +29,36 @@ const deliveryWords: Readonly<Record<OutboxRow['state'], string>> = {
   dead: 'could not be delivered',
 };
 
-export function pageDocument(state: DraftState, deliveries: readonly OutboxRow[]): PageDocument {
-  return state.state === 'ready' ? readyPage(state.draft, deliveries) : state;
+/** `stops` = bundles that were taken out of use: what they wrote is still shown to whoever must look, under a stamp. */
+export function pageDocument(state: DraftState, deliveries: readonly OutboxRow[], stops: readonly BundleStop[]): PageDocument {
+  return state.state === 'ready' ? readyPage(state, deliveries, stopFor(stops, state.draft.model)) : pageOf(state);
 }
 
 const dated = (date: string | null, text: string) => (date === null ? text : `${date} ${text}`);
 
-function readyPage(draft: Draft, deliveries: readonly OutboxRow[]): PageDocument {
+function pageOf(state: Exclude<DraftState, { state: 'ready' }>): PageDocument {
+  if (state.state === 'queued') return state;
+  const { code, message, isSuperseded } = state;
+  return { state: 'failed', code, message: isSuperseded ? `${message}. ${supersededNotice}` : message };
+}
+
+function readyPage(
+  { draft, isSuperseded }: Extract<DraftState, { state: 'ready' }>,
+  deliveries: readonly OutboxRow[],
+  stop: BundleStop | null,
+): PageDocument {
+  const stamps = [
+    ...(stop === null ? [] : [`WITHDRAWN. ${oneLine(stopWords(draft.model.name, stop))}`]),
+    ...(isSuperseded ? [supersededNotice] : []),
+    ...(draft.model.stamped === 'test' ? [stampNotice] : []),
+  ];
   return {
     state: 'ready',
     notice: draftNotice,
-    stamp: draft.model.stamped === 'test' ? stampNotice : null,
+    stamp: stamps.length === 0 ? null : stamps.join('. '),
     patient: patientBanner(draft),
     study: studyWords(draft.subject.study),
+    supersedes: supersedesLines(draft),
     reasons: draft.subject.reasons,
     priors: draft.priors.map(({ study, reasons }) => `${studyWords(study)}: ${reasons.join('; ')}`),
     sections: sections.flatMap((section) => {
@@ -66,7 +86,7 @@ function readyPage(draft: Draft, deliveries: readonly OutboxRow[]): PageDocument
     deliveries: deliveries.map((row) => ({
       target: row.target === 'fhir' ? 'Report in the FHIR server' : 'Structured report in the PACS',
       state: row.state,
-      words: deliveryWords[row.state],
+      words: stop !== null && row.state === 'pending' ? 'waits, since its model was taken out of use' : deliveryWords[row.state],
       detail: row.message,
     })),
   };

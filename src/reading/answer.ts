@@ -5,7 +5,6 @@
  */
 
 import type { Logger } from 'pino';
-import { draftKey } from '#domain/draft.ts';
 import { type ErrorCode, WetreadError } from '#domain/errors.ts';
 import type { Evidence } from '#domain/evidence.ts';
 import type { Order } from '#domain/order.ts';
@@ -16,7 +15,6 @@ import { type Gathered, gather } from '#gather/gather.ts';
 import { ordersOf } from '#gather/order.ts';
 import { patientOf } from '#gather/patient.ts';
 import type { OrderSignRequest } from '#hooks/request.ts';
-import { historyDigest } from '#prompt/history.ts';
 import { extension, profile } from '#report/canonical.ts';
 import {
   type Card,
@@ -30,7 +28,7 @@ import {
   unsupportedCard,
 } from '#report/card.ts';
 import { suggestionActions, type WriteOptions } from '#report/diagnostic-report.ts';
-import { failedCard, lateCard, stoppedCard, unreadCard } from '#report/notice-card.ts';
+import { failedCard, lateCard, stoppedCard, supersededCard, unreadCard } from '#report/notice-card.ts';
 import { type BundleId, type BundleStop, bundleStops, stopFor, stopWords } from '#work/bundle-stops.ts';
 import { rememberCard } from '#work/cards.ts';
 import { issueContext } from '#work/contexts.ts';
@@ -38,11 +36,12 @@ import { firstMention, readDraft, registerDraft } from '#work/drafts.ts';
 import type { Jobs } from '#work/jobs.ts';
 import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
+import { newestKey } from '#work/superseding.ts';
 import type { SiteBundle, SiteBundles } from './bundles.ts';
-import { gatherPorts, type PatientRules, readInstances, readPatient, type Sources, withInstances } from './evidence.ts';
+import { gatherPorts, type PatientRules, readPatient, type Sources, withInstances } from './evidence.ts';
+import { keyOf } from './key.ts';
 import type { Lanes } from './lanes.ts';
 import { sealRequest } from './snapshot.ts';
-import { askedOf } from './task.ts';
 
 export interface AnswerOptions {
   readonly lanes: Lanes;
@@ -247,17 +246,7 @@ async function draftCards(
   const whole = await orArchiveFault(withInstances(evidence, options.lanes.pacs, signal), options, signal);
   if ('archiveFault' in whole) return [unreadCard(whole.archiveFault)];
   const chosen = options.bundles.byDigest(bundleDigest);
-  const { intendedUse, task } = chosen;
-  const key = draftKey({
-    patientId: patient.id,
-    studyUid: whole.subject.study.uid,
-    instanceUids: readInstances(whole.subject.study, intendedUse.modalities),
-    priorUids: whole.priors.map(({ study }) => study.uid),
-    historyDigest: historyDigest(whole.history),
-    bundleDigest,
-    promptVersion: task.wording.version,
-    task: askedOf(task),
-  });
+  const key = keyOf(whole, chosen);
   signal.throwIfAborted();
   const role = sees ? 'statements' : 'notice';
   const stop = stopFor(stops, idOf(chosen));
@@ -266,21 +255,23 @@ async function draftCards(
     const link = hasDraft ? await linkTo(key, patient.id, options) : null;
     return [stoppedCard(key, whole.subject, stopWords(idOf(chosen).name, stop), hasDraft, { role, link })];
   }
-  const sealed = sealRequest(options.sealKey, { key, evidence: whole, bundleDigest, basedOn });
+  const sealed = sealRequest(options.sealKey, { key, evidence: whole, bundleDigest, basedOn, growths: 0 });
   if (await registerDraft(store, { key, patientId: patient.id, studyUid: whole.subject.study.uid, snapshot: sealed })) {
     await options.jobs.enqueue(key, 'interactive');
   }
-  const state = await readDraft(store.query, key);
-  const reading: CardReader = { role, link: await linkTo(key, patient.id, options) };
+  const newest = await newestKey(store.query, key);
+  const state = await readDraft(store.query, newest);
+  const reading: CardReader = { role, link: await linkTo(newest, patient.id, options) };
+  if (state?.state === 'ready' && newest !== key) return [supersededCard(newest, whole.subject, reading)];
   if (state?.state === 'ready') {
     const actions = options.writer === 'suggestion' ? suggestionActions(state.draft, options.write, options.now().toISOString()) : null;
     await rememberCard(store.query, { uuid: cardUuid(key, role), suggestion: suggestionUuid(key, role), draftKey: key });
     return [draftCard(state.draft, { ...reading, seesStatements: sees, actions })];
   }
-  if (state?.state === 'failed') return [failedCard(key, whole.subject, state, reading)];
+  if (state?.state === 'failed') return [failedCard(newest, whole.subject, state, reading)];
   // Said once: it must not be spent on an answer that comes too late.
   signal.throwIfAborted();
-  return (await firstMention(store.query, key, order.reference)) ? [preparingCard(key, whole.subject, reading)] : [];
+  return (await firstMention(store.query, newest, order.reference)) ? [preparingCard(newest, whole.subject, reading)] : [];
 }
 
 function idOf({ bundle }: SiteBundle): BundleId {

@@ -97,6 +97,7 @@ export async function makeDraft(request: Request, reader: Reader, tools: DraftTo
       ...basedOn.warnings,
       ...heldBack(statements),
     ]),
+    supersedes: [],
     generatedAt: tools.now().toISOString(),
   };
 }

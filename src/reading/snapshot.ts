@@ -9,6 +9,8 @@ export interface Request {
   readonly bundleDigest: string;
   /** Orders that may be the study's own; confirmed on the FHIR server before they are named. */
   readonly basedOn: readonly string[];
+  /** How often the study had grown while it was read, before this request. */
+  readonly growths: number;
 }
 
 export function sealRequest(key: SealKey, request: Request): Buffer {

@@ -4,6 +4,7 @@
  * A job that is handed out twice (a worker that was thought dead) settles nothing twice: the store takes the first.
  */
 import type { Logger } from 'pino';
+import type { Draft } from '#domain/draft.ts';
 import { codeOf, type ErrorCode, WetreadError } from '#domain/errors.ts';
 import { audit } from '#work/audit.ts';
 import { beginAttempt, countFailure, readSnapshot, settleFailed, settleReady } from '#work/drafts.ts';
@@ -12,7 +13,10 @@ import type { SealKey } from '#work/snapshot.ts';
 import type { Store } from '#work/store.ts';
 import type { Readers } from './bundles.ts';
 import { type DraftTools, makeDraft } from './draft.ts';
+import { readInstances } from './evidence.ts';
+import { askForWhole } from './grown.ts';
 import { openRequest } from './snapshot.ts';
+import { whileAllowed } from './while-allowed.ts';
 
 export interface WorkerOptions extends DraftTools {
   readonly store: Store;
@@ -29,6 +33,8 @@ export interface WorkerOptions extends DraftTools {
 const mostFailures = 4;
 /** Attempts that may be begun: more than fail with a reason, since a restart of the service ends one too. */
 const mostStarts = 10;
+/** Time to read what a study that grew consists of now. */
+const askAgainMs = 60_000;
 
 /** Another attempt may succeed: a neighbour or the engine failed, not the study. */
 const passing: ReadonlySet<ErrorCode> = new Set([
@@ -66,9 +72,17 @@ export async function workOn(key: string, options: WorkerOptions): Promise<void>
     const sealed = await readSnapshot(store.query, key);
     if (sealed === null) throw new WetreadError('draft-unknown', 'the request of this draft is gone', { hint: 'sign the order again' });
     const request = openRequest(options.sealKey, key, sealed);
-    const draft = await makeDraft(request, options.readers.byDigest(request.bundleDigest), options);
-    if (await settleReady(store, draft, options.release, options.targets)) {
-      await audit(store.query, { actor: 'wetread', action: 'draft-ready', draftKey: key });
+    const reader = options.readers.byDigest(request.bundleDigest);
+    const draft = await whileAllowed(reader, store.query, (allowed) => makeDraft(request, allowed, options)).catch(async (error) => {
+      const signal = AbortSignal.timeout(askAgainMs);
+      if (codeOf(error) === 'study-growing')
+        await askForWhole(request, reader, { store, sealKey: options.sealKey, pacs: options.pacs, signal });
+      throw error;
+    });
+    const imagesOf = ({ subject }: Draft) => readInstances(subject.study, reader.intendedUse.modalities).join();
+    const isReplaced = (earlier: Draft) => imagesOf(earlier) !== imagesOf(draft);
+    if (await settleReady(store, draft, options.release, options.targets, isReplaced)) {
+      await audit(store.query, { actor: 'wetread', action: 'draft-ready', draftKey: key, detail: { bundle: draft.model.digest } });
       options.onSettled({ state: 'ready', ms: options.steady() - started });
       log.info({ ms: Math.round(options.steady() - started), statements: draft.statements.length }, 'draft ready');
     }

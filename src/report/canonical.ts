@@ -22,6 +22,8 @@ export const extension = {
   attribution: `${base}/StructureDefinition/attribution-method`,
   /** IHE RAD IMR 1.1.0: studies compared with; `imagingStudy` holds the studies reported on. */
   associatedStudy: 'https://profiles.ihe.net/RAD/IMR/StructureDefinition/associatedStudy',
+  /** FHIR R4, of core: the report replaces another, which may have been about less material. */
+  replaces: 'http://hl7.org/fhir/StructureDefinition/diagnosticReport-replaces',
   /** HL7 AI Transparency on FHIR 1.0.0 ballot. */
   aiKind: 'http://hl7.org/fhir/uv/aitransparency/StructureDefinition/aitransparency.AIKind',
 } as const;

@@ -25,6 +25,7 @@ import {
   sectionTitle,
   stampNotice,
   studyWords,
+  supersedesLines,
 } from './words.ts';
 
 export interface CardCoding {
@@ -83,6 +84,8 @@ export type CardTopic =
   | 'draft-ready'
   | 'draft-preparing'
   | 'draft-failed'
+  | 'draft-superseded'
+  | 'model-stopped'
   | 'not-read-in-time'
   | 'studies-not-read'
   | 'report-quoted'
@@ -93,6 +96,8 @@ const topicDisplay: Readonly<Record<CardTopic, string>> = {
   'draft-ready': 'Draft report ready',
   'draft-preparing': 'Draft report being prepared',
   'draft-failed': 'No draft report could be made',
+  'draft-superseded': 'A newer draft report exists',
+  'model-stopped': 'The model was taken out of use',
   'not-read-in-time': 'Studies not read in time',
   'studies-not-read': 'Studies could not be read',
   'report-quoted': 'Study already reported',
@@ -133,6 +138,7 @@ export function draftCard(draft: Draft, options: DraftCardOptions): Card {
   const detail = [
     draft.model.stamped === 'test' ? `**${stampNotice}**` : null,
     `**${draftNotice}.** ${escapeMarkdown(studyWords(draft.subject.study))}`,
+    bullets(supersedesLines(draft)),
     bullets(draft.subject.reasons.map((reason) => `chosen: ${oneLine(reason)}`)),
     bullets(draft.priors.map((prior) => `compared with ${studyWords(prior.study)}: ${prior.reasons.map(oneLine).join('; ')}`)),
     options.seesStatements ? statementBlocks(draft, statements) : `${statements.length} statements; open the draft to read them.`,

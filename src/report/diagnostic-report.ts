@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Bundle, BundleEntry, DiagnosticReport, Extension, Media, Observation, Resource } from '@medplum/fhirtypes';
-import type { Draft, DraftImage } from '#domain/draft.ts';
+import type { Draft, DraftImage, SupersededDraft } from '#domain/draft.ts';
 import { imageKey } from '#domain/study.ts';
 import { uuidOf } from '#domain/uid.ts';
 import { extension, identifierSystem, profile } from './canonical.ts';
@@ -32,12 +32,12 @@ export interface WriteOptions {
   readonly serviceVersion: string;
 }
 
-export function reportUrn(draft: Draft): string {
+export function reportUrn(draft: Draft | SupersededDraft): string {
   return `urn:uuid:${uuidOf(`report/${draft.key}`)}`;
 }
 
 /** `identifier=system|value` by which the draft's DiagnosticReport is found. */
-export function reportIdentifier(draft: Draft): { system: string; value: string } {
+export function reportIdentifier(draft: Draft | SupersededDraft): { system: string; value: string } {
   return { system: identifierSystem.uri, value: reportUrn(draft) };
 }
 
@@ -121,6 +121,13 @@ function reportExtensions(draft: Draft): Extension[] {
     { url: extension.bundleDigest, valueString: draft.model.digest },
     { url: extension.attribution, valueCode: method },
     ...draft.priors.map((prior) => ({ url: extension.associatedStudy, valueReference: studyReference(prior.study) })),
+    // By identifier: the earlier report's id is the server's, and it may not be there yet.
+    ...draft.supersedes
+      .filter(({ written }) => written.includes('fhir'))
+      .map((earlier) => ({
+        url: extension.replaces,
+        valueReference: { type: 'DiagnosticReport' as const, identifier: reportIdentifier(earlier) },
+      })),
   ];
 }
 

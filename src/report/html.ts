@@ -18,6 +18,7 @@ import {
   sectionTitle,
   stampNotice,
   studyWords,
+  supersedesLines,
   writableStatements,
 } from './words.ts';
 
@@ -59,6 +60,7 @@ function draftBody(draft: Draft, imageUrl: (image: Draft['images'][number]) => s
     `<p><b>${draftNotice}</b></p>`,
     draft.model.stamped === 'test' ? `<p><b>${stampNotice}</b></p>` : '',
     paragraph(`${studyWords(draft.subject.study)}. Chosen because: ${draft.subject.reasons.map(oneLine).join('; ') || 'no reason given'}.`),
+    ...supersedesLines(draft).map(paragraph),
     ...draft.priors.map((prior) => paragraph(`Compared with: ${studyWords(prior.study)}: ${prior.reasons.map(oneLine).join('; ')}.`)),
     ...sections.map((section) => sectionBlock(draft, section)),
     held === null ? '' : paragraph(held),

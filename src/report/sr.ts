@@ -25,10 +25,11 @@ import {
   oneLine,
   sections,
   stampNotice,
+  supersedesLines,
   writableStatements,
 } from './words.ts';
 
-const comprehensiveSr = '1.2.840.10008.5.1.4.1.1.88.33';
+const comprehensiveSr = '1.2.840.10008.5.1.4.1.1.88.33' as Uid; // a UID of the standard
 
 const title: ConceptCode = ['18748-4', 'LN', 'Diagnostic Imaging Report'];
 const language: ConceptCode = ['121049', 'DCM', 'Language of Content Item and Descendants'];
@@ -77,6 +78,10 @@ export function srInstanceUid(key: string): Uid {
   return uidOf(`sr/${key}`);
 }
 
+function srSeriesUid(key: string): Uid {
+  return uidOf(`sr-series/${key}`);
+}
+
 /**
  * @throws study-uid-invalid when the header's study UID is not the draft's
  * @throws reference-unresolved when a released statement cites an image that the draft does not have
@@ -92,7 +97,7 @@ export function srDocument(draft: Draft, header: SrHeader, serviceVersion: strin
     ...clean.attributes,
     StudyInstanceUID: clean.studyUid,
     Modality: 'SR',
-    SeriesInstanceUID: uidOf(`sr-series/${draft.key}`),
+    SeriesInstanceUID: srSeriesUid(draft.key),
     SeriesNumber: seriesNumber,
     SeriesDescription: draft.model.stamped === 'test' ? `${draftNotice} (TEST MODEL)` : draftNotice,
     ReferencedPerformedProcedureStepSequence: [],
@@ -109,6 +114,7 @@ export function srDocument(draft: Draft, header: SrHeader, serviceVersion: strin
     PerformedProcedureCodeSequence: [],
     ...requestSequence(draft, clean.studyUid, clean.attributes.AccessionNumber ?? ''),
     ...evidence(draft),
+    ...predecessors(draft),
     ValueType: 'CONTAINER',
     ConceptNameCodeSequence: [codeItem(title)],
     ContinuityOfContent: 'SEPARATE',
@@ -168,6 +174,7 @@ function procedureLines(draft: Draft): readonly string[] {
     `${draftNotice}.`,
     ...(draft.model.stamped === 'test' ? [stampNotice] : []),
     ...methodLines(draft),
+    ...supersedesLines(draft),
     ...(held === null ? [] : [held]),
     ...draft.warnings.map((warning) => `Warning: ${warning.message}`),
   ].filter((line) => oneLine(line) !== '');
@@ -182,6 +189,15 @@ function evidence(draft: Draft): DataSet {
     ...(current.length === 0 ? {} : { CurrentRequestedProcedureEvidenceSequence: current }),
     ...(other.length === 0 ? {} : { PertinentOtherEvidenceSequence: other }),
   };
+}
+
+/** SRs of drafts that this one supersedes, where they were stored. */
+function predecessors(draft: Draft): DataSet {
+  const { uid: study } = draft.subject.study;
+  const refs = draft.supersedes
+    .filter(({ written }) => written.includes('pacs'))
+    .map(({ key }) => ({ study, series: srSeriesUid(key), instance: srInstanceUid(key), sopClass: comprehensiveSr, frame: null }));
+  return refs.length === 0 ? {} : { PredecessorDocumentsSequence: evidenceSequence(refs) };
 }
 
 /** Only when the draft answers an order. What we do not know of it stays empty (all type 2). */

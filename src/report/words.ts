@@ -134,6 +134,14 @@ export function methodLines(draft: Draft): readonly string[] {
   return [oneLine(draft.attribution.line), dependenceLine].filter((line) => line !== '');
 }
 
+/** Said wherever an earlier draft is still shown. */
+export const supersededNotice = 'Superseded: the study has other images now. Open the link on the card again for the newer draft.';
+
+/** One line for each draft that this one supersedes. */
+export function supersedesLines(draft: Draft): readonly string[] {
+  return draft.supersedes.map(({ generatedAt }) => `Supersedes the draft of ${generatedAt}, made when the study had other images.`);
+}
+
 /** "DX of 2026-11-24 (Chest PA)". */
 export function studyWords(study: Study): string {
   const modalities = study.modalities.length === 0 ? 'Study' : study.modalities.map(oneLine).join('/');

@@ -34,6 +34,8 @@ export interface Ready {
   /** The banner by which a reader sees whose draft this is. */
   readonly patient: { readonly name: string; readonly facts: readonly string[] };
   readonly study: string;
+  /** Earlier drafts of the study that this one takes the place of. */
+  readonly supersedes: readonly string[];
   readonly reasons: readonly string[];
   /** Studies that the draft was compared with, each with why. */
   readonly priors: readonly string[];

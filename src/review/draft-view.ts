@@ -122,6 +122,7 @@ function banner(page: Ready, stale: string | null): ComponentChild {
     ),
     h('p', { class: 'patient' }, h('strong', null, page.patient.name), ` · ${page.patient.facts.join(' · ')}`),
     h('h1', null, page.study),
+    page.supersedes.map((line, index) => h('p', { key: `supersedes ${index}`, class: 'reasons' }, line)),
     page.reasons.length === 0 ? null : h('p', { class: 'reasons' }, `Chosen: ${page.reasons.join('; ')}`),
     page.priors.map((prior, index) => h('p', { key: index, class: 'reasons' }, `Compared with ${prior}`)),
   );

@@ -14,6 +14,7 @@ import { roleReader } from '#reading/roles.ts';
 import { audit } from '#work/audit.ts';
 import { recordFeedback } from '#work/cards.ts';
 import { resolveContext, useJti } from '#work/contexts.ts';
+import { newestKey } from '#work/superseding.ts';
 import type { Metrics } from './metrics.ts';
 import type { Parts } from './parts.ts';
 
@@ -62,7 +63,10 @@ function addReview(app: Express, launch: NonNullable<Parts['site']['launch']>, p
       sessions,
       readJson: reach.readJson,
       fetch: reach.fetch,
-      resolveContext: (token) => resolveContext(store.query, token),
+      resolveContext: async (token) => {
+        const found = await resolveContext(store.query, token);
+        return found === null ? null : { ...found, draftKey: await newestKey(store.query, found.draftKey) };
+      },
       onRefused: ({ draftKey, user }) => audit(store.query, { actor: user ?? 'unknown', action: 'access-refused', draftKey }),
       now,
       log,

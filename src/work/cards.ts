@@ -20,7 +20,7 @@ export interface CardFeedback {
   readonly reason: unknown;
 }
 
-/** Records the feedback; `accepted` releases the draft's held deliveries. @returns the draft's key, or null for an unknown card. */
+/** Records the feedback; `accepted` releases the draft's held deliveries, unless a newer draft has taken its place. @returns the draft's key, or null for an unknown card. */
 export async function recordFeedback(store: Store, feedback: CardFeedback): Promise<string | null> {
   return store.transaction(async (query) => {
     const [card] = await query<{ draft_key: string }>('select draft_key from card where uuid = $1', [feedback.card]);
@@ -32,7 +32,11 @@ export async function recordFeedback(store: Store, feedback: CardFeedback): Prom
       feedback.reason === undefined ? null : JSON.stringify(feedback.reason),
     ]);
     if (feedback.outcome === 'accepted') {
-      await query(`update outbox set state = 'pending', next_at = now() where draft_key = $1 and state = 'held'`, [card.draft_key]);
+      await query(
+        `update outbox set state = 'pending', next_at = now() where draft_key = $1 and state = 'held'
+            and not exists (select 1 from draft where key = $1 and superseded_by is not null)`,
+        [card.draft_key],
+      );
     }
     return card.draft_key;
   });

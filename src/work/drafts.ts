@@ -5,28 +5,35 @@
  */
 import type { Draft } from '#domain/draft.ts';
 import type { ErrorCode } from '#domain/errors.ts';
+import { checkNotStopped } from './bundle-stops.ts';
 import type { Query, Store } from './store.ts';
+import { leadTo, withSuperseded } from './superseding.ts';
 
+/** `isSuperseded` = a newer draft of the study, of other images, is there or on its way (superseding.ts leads to it). */
 export type DraftState =
   | { readonly state: 'queued' }
-  | { readonly state: 'ready'; readonly draft: Draft }
-  | { readonly state: 'failed'; readonly code: string; readonly message: string };
+  | { readonly state: 'ready'; readonly draft: Draft; readonly isSuperseded: boolean }
+  | { readonly state: 'failed'; readonly code: string; readonly message: string; readonly isSuperseded: boolean };
 
 interface DraftRow {
   state: 'queued' | 'ready' | 'failed';
   code: string | null;
   message: string | null;
   document: Draft | null;
+  superseded_by: string | null;
 }
 
 function stateOf(row: DraftRow): DraftState {
-  if (row.state === 'ready' && row.document !== null) return { state: 'ready', draft: row.document };
-  if (row.state === 'failed') return { state: 'failed', code: row.code ?? 'internal', message: row.message ?? 'no reason was recorded' };
+  const isSuperseded = row.superseded_by !== null;
+  if (row.state === 'ready' && row.document !== null) return { state: 'ready', draft: row.document, isSuperseded };
+  if (row.state === 'failed') {
+    return { state: 'failed', code: row.code ?? 'internal', message: row.message ?? 'no reason was recorded', isSuperseded };
+  }
   return { state: 'queued' };
 }
 
 export async function readDraft(query: Query, key: string): Promise<DraftState | null> {
-  const [row] = await query<DraftRow>('select state, code, message, document from draft where key = $1', [key]);
+  const [row] = await query<DraftRow>('select state, code, message, document, superseded_by from draft where key = $1', [key]);
   return row === undefined ? null : stateOf(row);
 }
 
@@ -44,7 +51,7 @@ export async function registerDraft(store: Store, draft: NewDraft): Promise<bool
     const rows = await query<{ key: string }>(
       `insert into draft (key, patient_id, study_uid, state) values ($1, $2, $3, 'queued')
        on conflict (key) do update set state = 'queued', code = null, message = null, settled_at = null, starts = 0, failures = 0
-         where draft.state = 'failed' and draft.settled_at < now() - interval '1 minute'
+         where draft.state = 'failed' and draft.settled_at < now() - interval '1 minute' and draft.superseded_by is null
        returning key`,
       [draft.key, draft.patientId, draft.studyUid],
     );
@@ -88,22 +95,28 @@ export async function readSnapshot(query: Query, key: string): Promise<Buffer | 
 
 /**
  * Stores the finished draft with its outbox rows. A second worker that finished the same key changes nothing.
- * `release` = 'pending' writes at once, 'held' waits for the feedback `accepted`.
+ * `release` = 'pending' writes at once, 'held' waits for the feedback `accepted`. `isReplaced` says of an earlier draft of the study whether it
+ * was made of other images: the new one supersedes it.
  * @returns false when the draft was settled already.
+ * @throws bundle-stopped when its bundle was stopped while it was made: the draft is not stored
  */
 export async function settleReady(
   store: Store,
   draft: Draft,
   release: 'pending' | 'held',
   targets: readonly ('fhir' | 'pacs')[],
+  isReplaced: (earlier: Draft) => boolean = () => false,
 ): Promise<boolean> {
   return store.transaction(async (query) => {
+    const whole = await withSuperseded(query, draft, isReplaced);
     const rows = await query(
       `update draft set state = 'ready', document = $2, settled_at = now() where key = $1 and state = 'queued' returning key`,
-      [draft.key, JSON.stringify(draft)],
+      [draft.key, JSON.stringify(whole)],
     );
-    await query('delete from snapshot where draft_key = $1', [draft.key]);
     if (rows.length === 0) return false;
+    await checkNotStopped(query, draft.model);
+    await query('delete from snapshot where draft_key = $1', [draft.key]);
+    for (const { key } of whole.supersedes) await leadTo(query, key, draft.key);
     for (const target of targets) {
       await query('insert into outbox (draft_key, target, state) values ($1, $2, $3) on conflict do nothing', [draft.key, target, release]);
     }

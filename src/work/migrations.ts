@@ -76,4 +76,15 @@ export const migrations: readonly { readonly id: number; readonly sql: string }[
     id: 2,
     sql: `alter table draft add column starts integer not null default 0, add column failures integer not null default 0`,
   },
+  {
+    id: 3,
+    // A digest or a name; no foreign key: a bundle is a folder, and a stop outlives it.
+    sql: `create table bundle_stop (bundle text primary key, reason text, stopped_at timestamptz not null default now())`,
+  },
+  {
+    id: 4,
+    sql: `
+    alter table draft add column superseded_by text references draft (key) on delete set null;
+    update draft set document = document || '{"supersedes": []}' where document is not null;`,
+  },
 ];

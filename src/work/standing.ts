@@ -24,7 +24,7 @@ export function standing(query: Query): Promise<Standing[]> {
   return query<Standing>(
     `select key, 'draft' as of, state, starts as tries, extract(epoch from now() - created_at)::float8 as age, code, message,
             state = 'failed' and exists (select 1 from snapshot where draft_key = key) as retryable
-       from draft where state <> 'ready'
+       from draft where state <> 'ready' and (state <> 'failed' or superseded_by is null)
      union all
      select o.draft_key, o.target, o.state, o.attempts, extract(epoch from now() - d.settled_at)::float8, o.code, o.message, o.state = 'dead'
        from outbox o join draft d on d.key = o.draft_key where o.state <> 'delivered'

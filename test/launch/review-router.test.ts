@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { leadTo } from '#work/superseding.ts';
 import { exampleDraft } from '../report/example-draft.ts';
 import { type ReviewServer, type Session, startReview } from '../review/start.ts';
 
@@ -42,6 +43,17 @@ it('opening a draft is recorded once a session, with who saw it', async () => {
   const own = server.open(exampleDraft.key, 'Practitioner/kim');
   for (let round = 0; round < 3; round += 1) await fetch(`${own.url}draft.json`, { headers: { cookie: own.cookie } });
   expect((await seen()) - before).toBe(1);
+});
+
+it('an earlier draft that is still open is stamped as superseded, and keeps its own pictures', async () => {
+  const earlier = await server.finish({ ...exampleDraft, key: 'a'.repeat(64) });
+  const open = server.open(earlier.key);
+  const stamp = async () =>
+    ((await (await fetch(`${open.url}draft.json`, { headers: { cookie: open.cookie } })).json()) as { stamp: string | null }).stamp;
+  expect(await stamp()).toBeNull();
+  await leadTo(server.store.query, earlier.key, exampleDraft.key);
+  expect(await stamp()).toContain('Superseded: the study has other images now.');
+  expect((await fetch(`${open.url}images/1.png`, { headers: { cookie: open.cookie } })).status).toBe(200);
 });
 
 it('a picture that the draft does not have, or that is no number, is 404', async () => {

@@ -221,6 +221,20 @@ test('priors are compared with, not reported on', () => {
   ]);
 });
 
+test('a report names by identifier the reports that it replaces, and only those that were written', () => {
+  const written = { key: 'written', generatedAt: '2026-11-24T08:00:00Z', written: ['fhir'] as const };
+  const held = { key: 'held', generatedAt: '2026-11-24T07:00:00Z', written: [] };
+  const report = reportOf({ ...exampleDraft, supersedes: [written, held] });
+  const identifier = { system: 'urn:ietf:rfc:3986', value: reportUrn(written) };
+  expect(report.extension?.filter(({ url }) => url.endsWith('diagnosticReport-replaces'))).toEqual([
+    {
+      url: 'http://hl7.org/fhir/StructureDefinition/diagnosticReport-replaces',
+      valueReference: { type: 'DiagnosticReport', identifier },
+    },
+  ]);
+  expect(report.text?.div).toContain('Supersedes the draft of 2026-11-24T08:00:00Z, made when the study had other images.');
+});
+
 test('size and hash of the page are those of its bytes', () => {
   const page = reportOf(exampleDraft).presentedForm?.[0];
   const bytes = Buffer.from(page?.data ?? '', 'base64');

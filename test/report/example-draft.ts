@@ -203,6 +203,7 @@ export const exampleDraft: Draft = {
   },
   leftOut: [{ what: 'CT of 2019-01-05 (Abdomen)', reason: 'other region, older than 3 years' }],
   warnings: [{ code: 'issuer-default', message: 'The images name no issuer of the patient id; the configured one was assumed.' }],
+  supersedes: [],
   generatedAt: '2026-11-24T09:05:31Z',
 };
 

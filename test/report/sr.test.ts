@@ -86,6 +86,14 @@ function exampleStatement(index: number): Statement {
   return statement;
 }
 
+const superseding: Draft = {
+  ...exampleDraft,
+  supersedes: [
+    { key: 'stored', generatedAt: '2026-11-24T08:00:00Z', written: ['fhir', 'pacs'] },
+    { key: 'never-stored', generatedAt: '2026-11-24T07:00:00Z', written: [] },
+  ],
+};
+
 describe.skipIf(!available('dciodvfy'))('dciodvfy finds no error in', () => {
   const cases: readonly (readonly [string, Draft])[] = [
     ['the example', exampleDraft],
@@ -102,6 +110,7 @@ describe.skipIf(!available('dciodvfy'))('dciodvfy finds no error in', () => {
         statements: exampleDraft.statements.slice(0, 1),
       },
     ],
+    ['a draft that supersedes others', superseding],
     [
       'a stamped draft of a model without a maker',
       { ...exampleDraft, model: { ...exampleDraft.model, stamped: 'test', manufacturer: null } },
@@ -247,6 +256,23 @@ test('images of the drafted study are current evidence and those of a prior pert
   const { dataset } = srDocument(exampleDraft, exampleHeader, '0.1.0');
   expect(itemsOf(dataset, 'CurrentRequestedProcedureEvidenceSequence').map((item) => item.StudyInstanceUID)).toEqual([currentRef.study]);
   expect(itemsOf(dataset, 'PertinentOtherEvidenceSequence').map((item) => item.StudyInstanceUID)).toEqual([priorRef.study]);
+});
+
+test('the SR of each superseded draft that was stored is a predecessor, and no other', () => {
+  const [item, ...more] = itemsOf(srDocument(superseding, exampleHeader, '0.1.0').dataset, 'PredecessorDocumentsSequence');
+  expect(more).toEqual([]);
+  expect(item).toMatchObject({
+    StudyInstanceUID: currentRef.study,
+    ReferencedSeriesSequence: [
+      {
+        SeriesInstanceUID: srDocument({ ...exampleDraft, key: 'stored' }, exampleHeader, '0.1.0').dataset.SeriesInstanceUID,
+        ReferencedSOPSequence: [
+          { ReferencedSOPClassUID: '1.2.840.10008.5.1.4.1.1.88.33', ReferencedSOPInstanceUID: srInstanceUid('stored') },
+        ],
+      },
+    ],
+  });
+  expect(srDocument(exampleDraft, exampleHeader, '0.1.0').dataset).not.toHaveProperty('PredecessorDocumentsSequence');
 });
 
 test('it is partial, unverified, preliminary, and says that it is an AI draft', () => {
