@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
 import { addAskCommand } from './command-line/ask.ts';
+import { addBundleCommands } from './command-line/bundles.ts';
 import { addJobCommands } from './command-line/jobs.ts';
 import { addMeasureCommands } from './command-line/measure.ts';
 import { addModelCommands } from './command-line/models.ts';
@@ -16,6 +17,7 @@ const program = new Command('wetread')
 
 addServiceCommands(program);
 addJobCommands(program);
+addBundleCommands(program);
 addModelCommands(program);
 addAskCommand(program);
 addMeasureCommands(program);

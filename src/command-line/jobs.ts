@@ -1,24 +1,13 @@
 /** Commands for who runs a service: what stands, and bringing back what ended. */
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
 import type { Standing } from '#work/standing.ts';
-import type { Store } from '#work/store.ts';
+import { tableText, withStore } from './site-store.ts';
 import { printJson } from './terminal.ts';
 
 interface Flags {
   readonly site: string;
   readonly json?: boolean;
-}
-
-async function withStore<Result>(path: string, work: (store: Store) => Promise<Result>): Promise<Result> {
-  const [{ readSite }, { openStore, storeLocation }] = await Promise.all([import('#site/site.ts'), import('#work/store.ts')]);
-  const store = await openStore(storeLocation(readSite(resolve(path))));
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
 }
 
 function ageText(seconds: number): string {
@@ -39,16 +28,7 @@ function tableOf(rows: readonly Standing[]): string {
     row.retryable ? 'yes' : '',
     row.message ?? '',
   ]);
-  const all = [['key', 'of', 'state', 'tries', 'age', 'code', 'retry', 'message'], ...cells];
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0))) ?? [];
-  return all
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return tableText(['key', 'of', 'state', 'tries', 'age', 'code', 'retry', 'message'], cells);
 }
 
 async function list(flags: Flags): Promise<void> {

@@ -73,6 +73,7 @@ export const errorCodes = {
   'bundle-invalid': 422,
   'bundle-digest': 422,
   'bundle-stamped-test': 422,
+  'bundle-stopped': 422,
   'prompt-too-long': 422,
   'too-many-images': 422,
   // runtime

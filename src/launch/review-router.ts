@@ -4,6 +4,7 @@ import { type ErrorRequestHandler, type Request, Router } from 'express';
 import type { Logger } from 'pino';
 import { codeOf, statusOf, WetreadError } from '#domain/errors.ts';
 import { audit } from '#work/audit.ts';
+import { bundleStops } from '#work/bundle-stops.ts';
 import { readDraft } from '#work/drafts.ts';
 import { deliveriesOf } from '#work/outbox.ts';
 import type { PictureCache } from '#work/pictures.ts';
@@ -61,7 +62,7 @@ export function createReviewRouter(options: ReviewOptions): Router {
       await audit(store.query, { actor: user ?? 'unknown', action: 'draft-seen', draftKey });
       seen.add(found);
     }
-    response.json(pageDocument(state, await deliveriesOf(store.query, draftKey)));
+    response.json(pageDocument(state, await deliveriesOf(store.query, draftKey), await bundleStops(store.query)));
   });
 
   review.get('/images/:number.png', async (request: Request<{ session: string; number: string }>, response) => {

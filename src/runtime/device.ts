@@ -44,6 +44,8 @@ export interface Device {
   release(promptId: string): Promise<void>;
   /** Id of the running process, for logs and for whoever must stop it; null when there is none just now. */
   processId(): Promise<number | null>;
+  /** Ends what it computes: its calls are engine-died, and the next call starts a new process. */
+  interrupt(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -147,10 +149,14 @@ class ProcessDevice implements Device {
     return engine?.alive === true ? engine.pid : null;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  async interrupt(): Promise<void> {
     const engine = await this.#engine.catch(() => null);
     await engine?.end();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.interrupt();
   }
 }
 

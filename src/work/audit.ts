@@ -1,4 +1,4 @@
-/** Who saw and changed what. Actors are FHIR references or `wetread`; nothing of a report's text goes in here. */
+/** Who saw and changed what. Actors are FHIR references, `wetread`, or `local:` and the account of who ran a command; nothing of a report's text goes in here. */
 import type { Query } from './store.ts';
 
 export interface AuditEntry {
@@ -11,7 +11,9 @@ export interface AuditEntry {
     | 'feedback'
     | 'delivered'
     | 'delivery-dead'
-    | 'access-refused';
+    | 'access-refused'
+    | 'bundle-stopped'
+    | 'bundle-started';
   readonly draftKey: string | null;
   readonly detail?: Readonly<Record<string, string | number>>;
 }

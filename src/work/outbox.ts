@@ -5,6 +5,7 @@
 
 import type { Draft } from '#domain/draft.ts';
 import { codeOf } from '#domain/errors.ts';
+import { writtenByStopped } from './bundle-stops.ts';
 import type { Query, Store } from './store.ts';
 
 export type Target = 'fhir' | 'pacs';
@@ -33,13 +34,13 @@ export async function deliveriesOf(query: Query, draftKey: string): Promise<Outb
   return query<OutboxRow>(`select ${columns} from outbox where draft_key = $1 order by target`, [draftKey]);
 }
 
-/** Takes the next due row for `leaseSeconds`; a worker that dies gives it back by time. */
+/** Takes the next due row for `leaseSeconds`; a worker that dies gives it back by time. What a stopped bundle wrote waits. */
 async function takeDue(store: Store, leaseSeconds: number): Promise<(OutboxRow & { document: Draft }) | null> {
   return store.transaction(async (query) => {
     const [row] = await query<OutboxRow & { document: Draft }>(
       `select o.draft_key as "draftKey", o.target, o.state, o.attempts, o.code, o.message, o.result, d.document
        from outbox o join draft d on d.key = o.draft_key
-       where o.state = 'pending' and o.next_at <= now() order by o.next_at limit 1 for update of o skip locked`,
+       where o.state = 'pending' and o.next_at <= now() and not ${writtenByStopped} order by o.next_at limit 1 for update of o skip locked`,
     );
     if (row === undefined) return null;
     await query(

@@ -30,8 +30,9 @@ import { openStore, type Store, type StoreLocation } from '#work/store.ts';
 import { type PostgreSql, startPostgreSql } from '../postgresql/postgresql.ts';
 import { available } from '../setup/require.ts';
 
-// The store keeps a draft as it is; it never looks inside.
-const draftOf = (key: string) => ({ key, statements: [], generatedAt: '2026-11-24T10:00:00Z' }) as unknown as Draft;
+// The store keeps a draft as it is; of what is inside it looks at the model only.
+const model = { digest: 'd1', name: 'model' };
+const draftOf = (key: string) => ({ key, model, statements: [], generatedAt: '2026-11-24T10:00:00Z' }) as unknown as Draft;
 
 const nothing: Deliver = async () => ({});
 
