@@ -7,6 +7,11 @@ import { join } from 'node:path';
 
 export interface PostgreSql {
   readonly url: string;
+  /** Ends it as a loss of power would; its files stay. */
+  halt(): void;
+  /** Starts it again after `halt`, on the same port. */
+  start(): void;
+  /** Ends it and removes its files. */
   stop(): void;
 }
 
@@ -22,7 +27,8 @@ export async function freePort(): Promise<number> {
   });
 }
 
-export async function startPostgreSql(): Promise<PostgreSql> {
+/** @param fileKilobytes largest size of one of its files: what a full disk would do to it, but for the rest of the machine */
+export async function startPostgreSql({ fileKilobytes }: { fileKilobytes?: number } = {}): Promise<PostgreSql> {
   const [version] = readdirSync('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a));
   const bin = join('/usr/lib/postgresql', version ?? '', 'bin');
   const folder = mkdtempSync(join(tmpdir(), 'wetread-pg-'));
@@ -34,15 +40,21 @@ export async function startPostgreSql(): Promise<PostgreSql> {
       ? execFileSync('su', ['postgres', '-c', command], { cwd: '/', stdio: 'pipe' })
       : execFileSync('sh', ['-c', command], { cwd: '/', stdio: 'pipe' });
   run(`${bin}/initdb -D ${data} -A trust -U wetread --no-sync`);
-  run(
-    `${bin}/pg_ctl -w -D ${data} -l ${folder}/log -o "-c listen_addresses=127.0.0.1 -c port=${port} -c unix_socket_directories= -c fsync=off" start`,
-  );
+  const options = `-c listen_addresses=127.0.0.1 -c port=${port} -c unix_socket_directories= -c fsync=off`;
+  const limit = fileKilobytes === undefined ? '' : `bash -c 'ulimit -f ${fileKilobytes} && exec "$@"' limited `;
+  const start = () => void run(`${limit}${bin}/pg_ctl -w -D ${data} -l ${folder}/log -o "${options}" start`);
+  const halt = () => {
+    const command = `${bin}/pg_ctl -w -D ${data} -m immediate stop`;
+    if (process.getuid?.() === 0) spawnSync('su', ['postgres', '-c', command], { cwd: '/' });
+    else spawnSync('sh', ['-c', command], { cwd: '/' });
+  };
+  start();
   return {
     url: `postgres://wetread@127.0.0.1:${port}/postgres`,
+    halt,
+    start,
     stop: () => {
-      const command = `${bin}/pg_ctl -w -D ${data} -m immediate stop`;
-      if (process.getuid?.() === 0) spawnSync('su', ['postgres', '-c', command], { cwd: '/' });
-      else spawnSync('sh', ['-c', command], { cwd: '/' });
+      halt();
       rmSync(folder, { recursive: true, force: true });
     },
   };
