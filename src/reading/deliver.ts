@@ -1,18 +1,19 @@
 /**
- * The outbox's two deliveries: the FHIR transaction with its Provenance, and the SR. Both may run again after any crash.
+ * The outbox's two deliveries: the FHIR transaction (or its parts, where there are no transactions) with its Provenance, and the SR. Both may run again after any crash.
  *
  * Identifiers and UIDs come from the draft's key, everything is read back, and what the server changed of it is reported, not hidden.
  */
 
-import type { DiagnosticReport } from '@medplum/fhirtypes';
+import type { Bundle, DiagnosticReport } from '@medplum/fhirtypes';
 import { type DicomFile, readPart10 } from '#dicom/read.ts';
 import { writePart10 } from '#dicom/write.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
 import type { Draft } from '#domain/draft.ts';
 import { released } from '#domain/draft.ts';
-import { WetreadError } from '#domain/errors.ts';
+import { codeOf, type ErrorCode, WetreadError } from '#domain/errors.ts';
 import type { EntryWritten, FhirClient } from '#fhir/client.ts';
-import type { Resource } from '#fhir/types.ts';
+import { ownReference } from '#fhir/own-references.ts';
+import type { Readable, Resource } from '#fhir/types.ts';
 import { compareDelivered } from '#report/compare.ts';
 import { modelUrn, serviceUrn } from '#report/device.ts';
 import { draftReport, draftTransaction, reportIdentifier, reportUrn, type WriteOptions } from '#report/diagnostic-report.ts';
@@ -21,6 +22,7 @@ import { draftProvenance } from '#report/provenance.ts';
 import { srDocument } from '#report/sr.ts';
 import type { SrHeader } from '#report/sr-header.ts';
 import type { Deliver } from '#work/outbox.ts';
+import { writeSingly } from './write-singly.ts';
 
 const explicitLittleEndian = '1.2.840.10008.1.2.1';
 
@@ -28,18 +30,22 @@ const explicitLittleEndian = '1.2.840.10008.1.2.1';
 export function deliverFhir(client: FhirClient, options: WriteOptions, now: () => Date): Deliver {
   return async (draft) => {
     const transaction = draftTransaction(draft, options);
-    const written = await client.transaction(transaction as unknown as Resource); // a Bundle is a Resource; the two libraries type it apart
-    const references = referencesOf(transaction.entry ?? [], written);
+    const references = await writeAll(client, transaction);
     const report = references.get(reportUrn(draft));
     if (report === undefined) throw new WetreadError('delivery-failed', 'the FHIR server names no DiagnosticReport in its answer');
     await writeProvenance(client, draft, options, references, now);
     const { system, value } = reportIdentifier(draft);
-    const found = await client.search('DiagnosticReport', [['identifier', `${system}|${value}`]]);
+    const isOurs = ({ identifier = [] }: Readable<'DiagnosticReport'>) =>
+      identifier.some((one) => one.system === system && one.value === value);
+    const found = await client.search('DiagnosticReport', [['identifier', `${system}|${value}`]], { accept: isOurs });
     if (found.hits.length !== 1) {
       throw new WetreadError('delivery-conflict', `found ${found.hits.length} reports with the draft's identifier, expected 1`);
     }
     // Read back as FHIR JSON of the type that was asked for; compareDelivered looks at it member by member.
     const back = found.hits[0] as unknown as DiagnosticReport;
+    if (`DiagnosticReport/${back.id}` !== report) {
+      throw new WetreadError('fhir-bad-answer', 'the FHIR server named another DiagnosticReport than the one that carries the identifier');
+    }
     const differences = compareDelivered(draftReport(draft, options), back, references);
     return {
       report,
@@ -47,6 +53,23 @@ export function deliverFhir(client: FhirClient, options: WriteOptions, now: () =
       differences: differences.map((difference) => difference.path),
     };
   };
+}
+
+/** What a server without transactions may answer to one. */
+const notTaken: ReadonlySet<ErrorCode> = new Set(['fhir-refused', 'fhir-bad-answer', 'fhir-unauthorised', 'not-found']);
+
+/** One transaction; where the server refuses it and says that it knows none, one resource after the other. */
+async function writeAll(client: FhirClient, transaction: Bundle): Promise<Map<string, string>> {
+  const entries = transaction.entry ?? [];
+  try {
+    // A Bundle is a Resource; the two libraries type it apart.
+    return referencesOf(entries, await client.transaction(transaction as unknown as Resource));
+  } catch (error) {
+    if (!notTaken.has(codeOf(error))) throw error;
+    const metadata = await client.metadata().catch(() => null);
+    if (metadata === null || metadata.transaction) throw error;
+    return writeSingly(client, entries);
+  }
 }
 
 function referencesOf(entries: readonly { readonly fullUrl?: string }[], written: readonly EntryWritten[]): Map<string, string> {
@@ -73,7 +96,9 @@ async function writeProvenance(
     return reference;
   };
   const report = of(reportUrn(draft));
-  const there = await client.search('Provenance', [['target', report]]);
+  const isOurs = ({ target = [] }: Readable<'Provenance'>) =>
+    target.some(({ reference }) => reference !== undefined && ownReference(reference, [client.base]) === report);
+  const there = await client.search('Provenance', [['target', report]], { accept: isOurs });
   if (there.hits.length > 0) return;
   const provenance = draftProvenance(draft, {
     report,

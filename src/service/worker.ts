@@ -41,9 +41,12 @@ export async function startWorker(parts: Parts, stack: AsyncDisposableStack): Pr
     deliver: { fhir: deliverFhir(lanes.fhir, parts.write, now), pacs: deliverSr(lanes.pacs, serviceVersion) },
     maxAttempts: 10,
     leaseSeconds: 30,
-    onSettled: async ({ draftKey, target, state, code }) => {
+    onSettled: async ({ draftKey, target, state, code, result }) => {
       if (state === 'pending') return;
       log.info({ target, state, code }, 'delivery settled');
+      // Paths alone, such as a label of artificial intelligence that the server dropped.
+      const differences = Array.isArray(result?.differences) ? result.differences : [];
+      if (differences.length > 0) log.warn({ target, differences }, 'the server changed what was written');
       const action = state === 'dead' ? 'delivery-dead' : 'delivered';
       await audit(store.query, { actor: 'wetread', action, draftKey, detail: { target, ...(code === null ? {} : { code }) } });
     },
