@@ -4,15 +4,8 @@
  * Padding becomes background (black) whatever the polarity, because it lies far outside the air and is no part of the patient.
  * Source: PS3.3 C.11.1 (modality), C.11.2 (VOI), C.7.5.1.1.2 (padding), C.7.6.3.1.2 (MONOCHROME1).
  */
+import { type LookupTable, lookUp } from './lookup-table.ts';
 import type { StoredFrame, StoredValues } from './stored.ts';
-
-/** A lookup table: input below `first` takes the first entry, above the last takes the last. */
-export interface LookupTable {
-  readonly first: number;
-  readonly entries: readonly number[];
-  /** Bits of an entry, 8..16. */
-  readonly bits: number;
-}
 
 export type Modality =
   | { readonly kind: 'linear'; readonly slope: number; readonly intercept: number }
@@ -35,11 +28,6 @@ export interface Display {
 export interface Padding {
   readonly low: number;
   readonly high: number;
-}
-
-function lookUp(lut: LookupTable, x: number): number {
-  const index = Math.min(Math.max(Math.floor(x) - lut.first, 0), lut.entries.length - 1);
-  return lut.entries[index] ?? 0;
 }
 
 export function applyModality(modality: Modality, stored: number): number {

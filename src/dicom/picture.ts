@@ -4,13 +4,14 @@
  * Source: PS3.3 C.11 (display), C.7.6.1 (lossy, burned in), C.8.11.1 (presentation intent), 10.7.1.3 (spacing).
  */
 import { type CtWindows, windowsToRgb } from '#domain/ct-windows.ts';
-import type { Warning } from '#domain/errors.ts';
+import { type Warning, WetreadError } from '#domain/errors.ts';
 import type { Picture } from '#domain/picture.ts';
 import { storedFrame } from './decode.ts';
 import { applyModality, displayColour, displayGrey } from './display.ts';
 import { sideOf, studyFactsOf } from './facts.ts';
 import { frameHeader } from './functional-groups.ts';
 import type { Header } from './header.ts';
+import { coloured, type Palette, paletteOf } from './palette.ts';
 import { describePixels } from './pixel-description.ts';
 import { type DicomFile, uidsOf } from './read.ts';
 import type { StoredFrame } from './stored.ts';
@@ -32,7 +33,8 @@ export async function pictureOf(file: DicomFile, { frame, window, ctWindows }: P
   const uids = uidsOf(file.header);
   const description = describePixels(file.header);
   const header = frameHeader(file.header, (frame ?? 1) - 1);
-  const stored = await storedFrame(file, frame ?? 1);
+  const values = await storedFrame(file, frame ?? 1);
+  const stored = description.photometric === 'PALETTE COLOR' ? coloured(values, exactPalette(header, file.transferSyntax)) : values;
   const facts = studyFactsOf(file.header);
   const isGrey = stored.samples === 1;
   const windowed = isGrey && ctWindows !== undefined && window === undefined ? colourOf(header, stored, ctWindows) : null;
@@ -69,6 +71,12 @@ function greyOf(
   // MONOCHROME1 goes with PresentationLUTShape INVERSE in DX and MG: both say the same once.
   const invert = monochrome1 || header.text('PresentationLUTShape') === 'INVERSE';
   return { pixels: displayGrey(stored, { modality, voi, padding, invert }), window: { center, width, origin } };
+}
+
+/** @throws pixel-unsupported where compression with loss has made other entries of the numbers */
+function exactPalette(header: Header, transferSyntax: string): Palette {
+  if (!lossySyntaxes.includes(transferSyntax)) return paletteOf(header);
+  throw new WetreadError('pixel-unsupported', 'image: found PALETTE COLOR compressed with loss, expected its numbers as they were');
 }
 
 /** The file's Hounsfield units in three windows; null where its values are none. Padding is air, as in the authors' training. */

@@ -24,11 +24,11 @@ export interface PixelDescription {
   readonly frames: number;
 }
 
-const photometrics = ['MONOCHROME1', 'MONOCHROME2', 'RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_RCT', 'YBR_ICT'] as const;
+const photometrics = ['MONOCHROME1', 'MONOCHROME2', 'PALETTE COLOR', 'RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_RCT', 'YBR_ICT'] as const;
 type Photometric = (typeof photometrics)[number];
 
 /**
- * @throws pixel-missing when the object has no image, pixel-unsupported for float, palette, 1-bit and other forms,
+ * @throws pixel-missing when the object has no image, pixel-unsupported for float, 1-bit and other forms,
  * dicom-malformed for contradictions, dicom-too-large
  */
 export function describePixels(header: Header): PixelDescription {
@@ -37,7 +37,7 @@ export function describePixels(header: Header): PixelDescription {
     throw new WetreadError('pixel-missing', `${header.text('Modality') ?? 'object'}: found no Rows, expected an image`);
   const photometric = photometricOf(header);
   const samples = required(header, 'SamplesPerPixel');
-  const colour = !photometric.startsWith('MONOCHROME');
+  const colour = !photometric.startsWith('MONOCHROME') && photometric !== 'PALETTE COLOR';
   if (samples !== (colour ? 3 : 1)) malformed(`SamplesPerPixel ${samples} with ${photometric}`, colour ? '3' : '1');
   const bitsAllocated = required(header, 'BitsAllocated');
   if (bitsAllocated !== 8 && bitsAllocated !== 16 && bitsAllocated !== 32)

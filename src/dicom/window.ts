@@ -5,8 +5,9 @@
  * everything else from its lowest to its highest value, padding left out. Source: PS3.3 C.11.1, C.11.2; the last two are our own choice.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { applyModality, extent, isPadding, type LookupTable, type Modality, type Padding, type Voi } from './display.ts';
+import { applyModality, extent, isPadding, type Modality, type Padding, type Voi } from './display.ts';
 import type { Header } from './header.ts';
+import { type LookupTable, lookupTable } from './lookup-table.ts';
 import type { StoredFrame, StoredValues } from './stored.ts';
 
 export interface ChosenWindow {
@@ -144,22 +145,6 @@ function sorted(values: StoredValues): (k: number) => number {
   return (k) => copy[k] ?? 0;
 }
 
-/** Number of entries 0 means 65536; the first input is signed when PixelRepresentation is 1; 8-bit entries may stand in 16-bit words. */
 function lookupTableOf(item: Header, header: Header): LookupTable {
-  const [count, first, bits] = item.numbers('LUTDescriptor');
-  const raw = item.bytes('LUTData');
-  if (count === undefined || first === undefined || bits === undefined || raw === null) {
-    throw new WetreadError('dicom-malformed', 'LUT: found no LUTDescriptor or LUTData, expected both');
-  }
-  const length = count & 0xffff || 65536;
-  if (bits < 8 || bits > 16 || raw.length < length) {
-    throw new WetreadError(
-      'dicom-malformed',
-      `LUT: found ${raw.length} bytes and ${bits} bits, expected ${length} entries of 8 to 16 bits`,
-    );
-  }
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const wide = raw.length >= length * 2;
-  const entries = Array.from({ length }, (_, i) => (wide ? view.getUint16(i * 2, !header.bigEndian) : view.getUint8(i)));
-  return { first, entries, bits };
+  return lookupTable(item.numbers('LUTDescriptor'), item.bytes('LUTData'), header.bigEndian);
 }

@@ -17,6 +17,7 @@ const entry = z.object({
       mean: z.number(),
       tolerance: z.number(),
       meanTolerance: z.number().optional(),
+      paletteSha256: z.string().optional(),
     })
     .optional(),
 });
