@@ -3,6 +3,7 @@
  *
  * Source: PS3.3 C.7.6.16.
  */
+import { WetreadError } from '#domain/errors.ts';
 import type { Header } from './header.ts';
 import type { Keyword } from './tags.ts';
 
@@ -20,9 +21,17 @@ const groupOf: Partial<Record<Keyword, Keyword>> = {
   FrameLaterality: 'FrameAnatomySequence',
 };
 
-/** @param frame 0-based */
+/**
+ * @param frame 0-based
+ * @throws dicom-malformed when there are groups, but not one for each frame: which frame has which place is not known then
+ */
 export function frameHeader(header: Header, frame: number): Header {
-  const groups = [header.items('PerFrameFunctionalGroupsSequence')[frame], header.items('SharedFunctionalGroupsSequence')[0]];
+  const perFrame = header.items('PerFrameFunctionalGroupsSequence');
+  const frames = header.number('NumberOfFrames') ?? 1;
+  if (perFrame.length > 0 && perFrame.length !== frames) {
+    throw new WetreadError('dicom-malformed', `PerFrameFunctionalGroupsSequence: found ${perFrame.length} items, expected ${frames}`);
+  }
+  const groups = [perFrame[frame], header.items('SharedFunctionalGroupsSequence')[0]];
   if (groups.every((group) => group === undefined)) return header;
   const holder = (keyword: Keyword): Header => {
     const sequence = groupOf[keyword];

@@ -26,11 +26,22 @@ export interface PictureOptions {
   readonly ctWindows?: CtWindows | undefined;
 }
 
+/** Objects with pixel data that nobody reads as an image (PS3.4 table B.5-1). */
+const noPictures: Readonly<Record<string, string>> = {
+  '1.2.840.10008.5.1.4.1.1.481.2': 'RT Dose',
+  '1.2.840.10008.5.1.4.1.1.66.4': 'Segmentation',
+  '1.2.840.10008.5.1.4.1.1.66.7': 'Label Map Segmentation',
+  '1.2.840.10008.5.1.4.1.1.30': 'Parametric Map',
+  '1.2.840.10008.5.1.4.1.1.81.1': 'Ophthalmic Thickness Map',
+};
+
 /**
- * @throws dicom-uid-invalid when the instance has no identity, and everything that storedFrame throws
+ * @throws pixel-unsupported for objects whose pixels are no picture, dicom-uid-invalid when the instance has no identity, and everything that storedFrame throws
  */
 export async function pictureOf(file: DicomFile, { frame, window, ctWindows }: PictureOptions): Promise<Picture> {
   const uids = uidsOf(file.header);
+  const kind = noPictures[uids.sopClass];
+  if (kind !== undefined) throw new WetreadError('pixel-unsupported', `${kind}: its values are no picture of the patient`);
   const description = describePixels(file.header);
   const header = frameHeader(file.header, (frame ?? 1) - 1);
   const values = await storedFrame(file, frame ?? 1);
@@ -54,7 +65,7 @@ export async function pictureOf(file: DicomFile, { frame, window, ctWindows }: P
     date: facts.date,
     seriesNumber: facts.seriesNumber,
     instanceNumber: facts.instanceNumber,
-    warnings: warningsOf(header, file.transferSyntax),
+    warnings: [...warningsOf(header, file), ...(grey?.warnings ?? [])],
   };
 }
 
@@ -63,14 +74,19 @@ function greyOf(
   stored: StoredFrame,
   monochrome1: boolean,
   asked: PictureOptions['window'],
-): Pick<Picture, 'pixels' | 'window'> {
+): Pick<Picture, 'pixels' | 'window' | 'warnings'> {
   const modality = modalityOf(header);
   const padding = paddingOf(header);
-  const { voi, center, width, origin } =
-    asked === undefined ? chooseWindow(header, stored, modality, padding) : askedWindow(asked.center, asked.width);
+  const {
+    voi,
+    center,
+    width,
+    origin,
+    warnings = [],
+  } = asked === undefined ? chooseWindow(header, stored, modality, padding) : askedWindow(asked.center, asked.width);
   // MONOCHROME1 goes with PresentationLUTShape INVERSE in DX and MG: both say the same once.
   const invert = monochrome1 || header.text('PresentationLUTShape') === 'INVERSE';
-  return { pixels: displayGrey(stored, { modality, voi, padding, invert }), window: { center, width, origin } };
+  return { pixels: displayGrey(stored, { modality, voi, padding, invert }), window: { center, width, origin }, warnings };
 }
 
 /** @throws pixel-unsupported where compression with loss has made other entries of the numbers */
@@ -98,7 +114,7 @@ function spacingOf(header: Header): readonly [number, number] | null {
 /** Lossy by their nature, whatever the header says: JPEG baseline and extended, JPEG-LS near-lossless. */
 const lossySyntaxes = ['1.2.840.10008.1.2.4.50', '1.2.840.10008.1.2.4.51', '1.2.840.10008.1.2.4.81'];
 
-function warningsOf(header: Header, transferSyntax: string): readonly Warning[] {
+function warningsOf(header: Header, { transferSyntax, hasOverlay }: DicomFile): readonly Warning[] {
   const warnings: Warning[] = [];
   if (header.text('LossyImageCompression') === '01' || lossySyntaxes.includes(transferSyntax)) {
     const ratio = header.texts('LossyImageCompressionRatio').at(-1);
@@ -110,7 +126,7 @@ function warningsOf(header: Header, transferSyntax: string): readonly Warning[] 
   if (header.text('PresentationIntentType') === 'FOR PROCESSING') {
     warnings.push({ code: 'for-processing', message: 'The image is raw (FOR PROCESSING), not prepared for reading.' });
   }
-  if (header.has('OverlayData')) {
+  if (hasOverlay) {
     warnings.push({ code: 'overlay-not-drawn', message: 'The image has a graphic overlay, which is not drawn.' });
   }
   return warnings;

@@ -33,6 +33,8 @@ export interface DicomFile {
   readonly header: Header;
   /** Null = an object without pixels (SR, RTPLAN), or with float ones. */
   readonly pixelData: PixelData | null;
+  /** A graphic overlay in one of the 16 groups 60xx, its bits in an element of its own or above the pixels' (PS3.3 C.9.2). */
+  readonly hasOverlay: boolean;
 }
 
 const bigEndianSyntax = '1.2.840.10008.1.2.2';
@@ -49,6 +51,7 @@ export function readPart10(bytes: Uint8Array): DicomFile {
     meta: headerOf(dataSet, false),
     header,
     pixelData: pixelDataOf(dataSet),
+    hasOverlay: Object.keys(dataSet.elements).some((tag) => /^x60[01][02468ace](0010|3000)$/.test(tag)),
   };
 }
 

@@ -126,7 +126,6 @@ export const tags = {
   PlanePositionSequence: ['x00209113', 'SQ'],
   PlaneOrientationSequence: ['x00209116', 'SQ'],
   FrameAnatomySequence: ['x00209071', 'SQ'],
-  OverlayData: ['x60003000', 'OB'],
   ExtendedOffsetTable: ['x7fe00001', 'OB'],
   ExtendedOffsetTableLengths: ['x7fe00002', 'OB'],
   FloatPixelData: ['x7fe00008', 'OB'],

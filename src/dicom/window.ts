@@ -4,7 +4,7 @@
  * The file's first window is the default; then its VOI LUT; without either CT goes by body region, MR by the 0.5 and 99.5 percentiles,
  * everything else from its lowest to its highest value, padding left out. Source: PS3.3 C.11.1, C.11.2; the last two are our own choice.
  */
-import { WetreadError } from '#domain/errors.ts';
+import { type Warning, WetreadError } from '#domain/errors.ts';
 import { applyModality, extent, isPadding, type Modality, type Padding, type Voi } from './display.ts';
 import type { Header } from './header.ts';
 import { type LookupTable, lookupTable } from './lookup-table.ts';
@@ -16,6 +16,8 @@ export interface ChosenWindow {
   readonly width: number;
   /** For the label, e.g. "first of 2 windows of the file (LUNG)". */
   readonly origin: string;
+  /** What the window may hide. */
+  readonly warnings?: readonly Warning[];
 }
 
 /** Window presets in HU: [center, width]. */
@@ -96,7 +98,11 @@ function windowOfRegion(header: Header, modality: Modality): ChosenWindow | null
     .toLowerCase();
   const region = regionOf(words);
   const [center, width] = presets[region];
-  return { voi: { kind: 'linear', center, width }, center, width, origin: `no window in the file, CT ${region} window` };
+  const [low, high] = [center - width / 2, center + width / 2];
+  const dark = low > presets.lung[0] ? ', lung among it,' : '';
+  const message = `The file has no window. It is shown in the CT ${region} window, ${low} to ${high} HU; what lies below${dark} is black.`;
+  const warnings = [{ code: 'window-assumed', message }];
+  return { voi: { kind: 'linear', center, width }, center, width, origin: `no window in the file, CT ${region} window`, warnings };
 }
 
 function regionOf(words: string): keyof typeof presets {

@@ -1,9 +1,12 @@
+import { readdirSync } from 'node:fs';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { pictureOf } from '#dicom/picture.ts';
+import { readPart10 } from '#dicom/read.ts';
 import { renderPicture } from '#dicom/rendered.ts';
-import { available } from '../setup/require.ts';
-import { film } from './fixture.ts';
+import { codeOf } from '#domain/errors.ts';
+import { available, sharedPath } from '../setup/require.ts';
+import { film, filmBytes } from './fixture.ts';
 import { readShared } from './manifest.ts';
 
 describe('pictureOf', () => {
@@ -69,6 +72,41 @@ describe('pictureOf', () => {
     const other = await pictureOf(film({ ...header, RescaleType: 'US' }), { frame: null, ctWindows });
     expect(other).toMatchObject({ channels: 1, pixels: grey.pixels });
     expect(await pictureOf(film(), { frame: null, ctWindows })).toMatchObject({ channels: 1 });
+  });
+
+  it('warns of an overlay in any group 60xx, in bits of its own or above the pixels', async () => {
+    const word = (group: number, element: number, value: number): Buffer => {
+      const bytes = Buffer.from([0, 0, 0, 0, 0x55, 0x53, 2, 0, 0, 0]);
+      [group, element].forEach((part, i) => {
+        bytes.writeUInt16LE(part, i * 2);
+      });
+      bytes.writeUInt16LE(value, 8);
+      return bytes;
+    };
+    for (const [group, expected] of [
+      [0x6000, ['overlay-not-drawn']],
+      [0x601e, ['overlay-not-drawn']],
+      [0x6020, []],
+      [0x6001, []],
+    ] as const) {
+      const file = readPart10(Buffer.concat([filmBytes(), word(group, 0x10, 3), word(group, 0x102, 12)]));
+      const { warnings } = await pictureOf(file, { frame: null });
+      expect([group, warnings.map(({ code }) => code)]).toEqual([group, expected]);
+    }
+  });
+
+  it('refuses objects whose pixels are no picture, by name', async () => {
+    for (const [SOPClassUID, name] of [
+      ['1.2.840.10008.5.1.4.1.1.481.2', 'RT Dose'],
+      ['1.2.840.10008.5.1.4.1.1.66.4', 'Segmentation'],
+      ['1.2.840.10008.5.1.4.1.1.66.7', 'Label Map Segmentation'],
+      ['1.2.840.10008.5.1.4.1.1.30', 'Parametric Map'],
+    ] as const) {
+      await expect(pictureOf(film({ SOPClassUID }), { frame: null })).rejects.toMatchObject({
+        code: 'pixel-unsupported',
+        message: expect.stringContaining(name),
+      });
+    }
   });
 
   it('takes zero spacing and detector spacing as unknown', async () => {
@@ -151,6 +189,8 @@ describe('several frames', () => {
     const file = film({ ...two, PerFrameFunctionalGroupsSequence: [group(50), group(70)], SharedFunctionalGroupsSequence: shared });
     const picture = await pictureOf(file, { frame: 2 });
     expect([picture.window?.center, picture.spacingMm]).toEqual([70, [0.5, 0.5]]);
+    const short = film({ ...two, PerFrameFunctionalGroupsSequence: [group(50)], SharedFunctionalGroupsSequence: shared });
+    await expect(pictureOf(short, { frame: 1 })).rejects.toMatchObject({ code: 'dicom-malformed' });
   });
 });
 
@@ -162,7 +202,11 @@ describe('CT without a window', () => {
     ['ABDOMEN', 'PORTAL', 'mediastinum', 40],
   ])('%s, %s is shown in the %s window', async (BodyPartExamined, SeriesDescription, region, center) => {
     const file = film({ Modality: 'CT', RescaleIntercept: -1024, RescaleSlope: 1, RescaleType: 'HU', BodyPartExamined, SeriesDescription });
-    expect((await pictureOf(file, { frame: null })).window).toMatchObject({ center, origin: `no window in the file, CT ${region} window` });
+    const { window, warnings } = await pictureOf(file, { frame: null });
+    expect(window).toMatchObject({ center, origin: `no window in the file, CT ${region} window` });
+    expect(warnings).toMatchObject([{ code: 'window-assumed', message: expect.stringContaining(`CT ${region} window`) }]);
+    expect(warnings[0]?.message.includes('lung among it')).toBe(region !== 'lung');
+    expect((await pictureOf(file, { frame: null, window: { center: 40, width: 400 } })).warnings).toEqual([]);
   });
 
   it('is shown by its values when they are no Hounsfield units', async () => {
@@ -208,6 +252,21 @@ describe.skipIf(!available('shared'))('pictureOf on the reference images', () =>
       (await pictureOf(readShared(`dicom/${path}.dcm`), { frame: null })).warnings.map(({ code }) => code);
     expect(await codes('mr-overlay/MR-SIEMENS-DICOM-WithOverlays')).toEqual(['overlay-not-drawn']);
     expect(await codes('ct-neck-syntaxes/jpeglslossy')).toEqual(['lossy-compression']);
+  });
+
+  it('refuses every file of broken/ and non-image/ with a code', async () => {
+    const found = new Map<string, string>();
+    const files = ['broken', 'non-image'].flatMap((folder) =>
+      readdirSync(sharedPath('data/dicom', folder)).map((name) => `${folder}/${name}`),
+    );
+    expect(files.length).toBeGreaterThanOrEqual(12);
+    for (const path of files) {
+      const read = async (): Promise<unknown> => pictureOf(readShared(`dicom/${path}`), { frame: null });
+      await read().catch((error: unknown) => found.set(path, codeOf(error)));
+    }
+    expect([...found.keys()]).toEqual(files);
+    expect([...found.values()].filter((code) => !/^(dicom|pixel)-/.test(code))).toEqual([]);
+    expect(found.get('non-image/rtdose.dcm')).toBe('pixel-unsupported');
   });
 
   it('refuses an instance whose UIDs only file meta has', async () => {
