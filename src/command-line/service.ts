@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { WetreadError } from '#domain/errors.ts';
 import type { Role } from '#service/parts.ts';
-import { logger, printJson, untilStopped, wholeNumber } from './terminal.ts';
+import { endOnUncaught, logger, printJson, untilStopped, wholeNumber } from './terminal.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -24,11 +24,13 @@ async function sandbox(flags: SandboxFlags): Promise<void> {
   if ((dicom === undefined) !== (fhir === undefined))
     throw new WetreadError('usage', 'found one of --dicom and --fhir, expected both or none');
   const { runSandbox } = await import('#sandbox/run.ts');
+  const log = logger(flags.log);
+  endOnUncaught(log);
   const running = await runSandbox({
     dataDir: resolve(flags.data),
     port: flags.port,
     own: dicom === undefined || fhir === undefined ? null : { dicom: resolve(dicom), fhir: resolve(fhir) },
-    log: logger(flags.log),
+    log,
     now: () => new Date(),
     progress: (what) => void process.stderr.write(`wetread: ${what}\n`),
   });
@@ -68,7 +70,9 @@ async function serveSite(flags: ServeFlags): Promise<void> {
   const site = readSite(resolve(flags.site));
   const listening = await listen('service', flags.port ?? site.service.port, site.service.host);
   const { role } = flags;
-  const service = await serve(site, { role, listening, log: logger(flags.log), now: () => new Date() }).catch(async (error: unknown) => {
+  const log = logger(flags.log);
+  endOnUncaught(log);
+  const service = await serve(site, { role, listening, log, now: () => new Date() }).catch(async (error: unknown) => {
     await listening.close();
     throw error;
   });
@@ -79,16 +83,23 @@ async function serveSite(flags: ServeFlags): Promise<void> {
   });
 }
 
-async function checkSiteFile(file: string, flags: { readonly json?: boolean }): Promise<void> {
-  const [{ readSite }, { checkSite, checkText }, { openLanes }] = await Promise.all([
+async function checkSiteFile(file: string, flags: { readonly json?: boolean; readonly write?: boolean }): Promise<void> {
+  const [{ readSite }, { checkSite, checkText }, { openLanes }, { testStudy }] = await Promise.all([
     import('#site/site.ts'),
     import('#site/check.ts'),
     import('#reading/lanes.ts'),
+    import('#reading/test-study.ts'),
   ]);
   const site = readSite(resolve(file));
   const lanes = await openLanes(site);
   try {
-    const findings = await checkSite(site, { token: lanes.fhirToken, fhir: lanes.fhir, dicomweb: lanes.pacs });
+    const findings = await checkSite(site, {
+      token: lanes.fhirToken,
+      fhir: lanes.fhir,
+      dicomweb: lanes.pacs,
+      testStudy: flags.write === true ? testStudy(site.service.publicUrl) : null,
+      now: () => new Date(),
+    });
     if (flags.json === true) printJson(findings);
     else process.stdout.write(`${checkText(findings)}\n`);
     if (findings.some((finding) => finding.state === 'problem')) process.exitCode = 1;
@@ -127,6 +138,7 @@ export function addServiceCommands(program: Command): void {
   site
     .command('check <file>')
     .description('read from every connection of a site and say what was found')
+    .option('--write', 'also store a small object of nobody in the PACS, which stays there, and read it back')
     .option('--json', 'findings as JSON')
     .action(checkSiteFile);
 }

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { WetreadError } from '#domain/errors.ts';
 import { placeOf } from '#net/failure.ts';
 import type { Neighbour } from '#net/neighbour.ts';
-import { namedEndpoint, type Token } from '#net/token.ts';
+import { type Grant, namedEndpoint, type Token } from '#net/token.ts';
 
 export type KeyAlgorithm = 'ES384' | 'RS384';
 
@@ -100,6 +100,7 @@ const tokenAnswer = z.looseObject({
   access_token: z.string().min(1),
   token_type: z.string().regex(/^bearer$/i),
   expires_in: z.coerce.number().optional(),
+  scope: z.string().optional(),
 });
 const tokenError = z.looseObject({ error: z.string(), error_description: z.string().optional() });
 
@@ -117,7 +118,7 @@ function assertion({ tokenUrl, clientId, key, now = Date.now }: BackendTokenOpti
 }
 
 /** @throws fhir-unauthorised when the server refuses us, fhir-bad-answer for anything but a token, net-* */
-async function request(options: BackendTokenOptions): Promise<{ value: string; lifetimeMs: number }> {
+async function request(options: BackendTokenOptions): Promise<{ value: string; lifetimeMs: number; scopes: readonly string[] }> {
   const { tokenUrl, neighbour, scopes } = options;
   const body = new URLSearchParams({
     grant_type: 'client_credentials',
@@ -148,16 +149,20 @@ async function request(options: BackendTokenOptions): Promise<{ value: string; l
     );
   }
   const seconds = granted.data.expires_in ?? assumedSeconds;
-  return { value: granted.data.access_token, lifetimeMs: Math.min(Math.max(seconds, 0), 3600) * 1000 };
+  const { access_token: value, scope } = granted.data;
+  // A server that names no scope granted what was asked for (RFC 6749 5.1).
+  return { value, lifetimeMs: Math.min(Math.max(seconds, 0), 3600) * 1000, scopes: scope?.split(' ').filter(Boolean) ?? scopes };
 }
 
 /** A token for the origin of `audience`; nothing is asked for before the first use. */
 export function backendToken(options: BackendTokenOptions): Token {
   const { now = Date.now } = options;
   let cached: { value: string; until: number } | null = null;
+  let grant: Grant | null = null;
   let pending: Promise<string> | null = null;
   const ask = async (): Promise<string> => {
-    const { value, lifetimeMs } = await request(options);
+    const { value, lifetimeMs, scopes } = await request(options);
+    grant = { tokenUrl: options.tokenUrl, scopes };
     cached = { value, until: now() + lifetimeMs - marginMs };
     return value;
   };
@@ -174,5 +179,6 @@ export function backendToken(options: BackendTokenOptions): Token {
       cached = null;
       return true;
     },
+    grant: () => grant,
   };
 }

@@ -48,6 +48,7 @@ export async function connectBackend(auth: BackendAuth, audience: string, ca: st
       return ready.header();
     },
     renew: () => ready?.renew() ?? false,
+    grant: () => ready?.grant?.() ?? null,
   };
   return { token, key, close: async () => void (await Promise.all(closing.map((close) => close()))) };
 }

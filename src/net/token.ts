@@ -13,6 +13,13 @@ export interface Token {
   readonly header: () => Promise<string>;
   /** Forgets a cached value after a 401; false = there is nothing newer to ask for. */
   readonly renew: () => boolean;
+  /** What the last token was granted for; null = there was none yet. Absent where nothing is granted: a password, a fixed token. */
+  readonly grant?: () => Grant | null;
+}
+
+export interface Grant {
+  readonly tokenUrl: string;
+  readonly scopes: readonly string[];
 }
 
 function fixed(url: string, header: string): Token {

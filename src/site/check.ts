@@ -1,5 +1,6 @@
 /**
- * Reads from every connection of a site and says what it found, one line each. Nothing is written anywhere.
+ * Reads from every connection of a site and says what it found, one line each. Nothing is written anywhere but, where it is allowed, one
+ * small object of nobody to the PACS.
  *
  * The FHIR and DICOMweb clients come in as functions, opened from the same site by whoever wires; key sets and launch servers are asked
  * here. Lines carry no patient data: counts, versions and addresses only.
@@ -7,27 +8,35 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { WetreadError } from '#domain/errors.ts';
+import type { Warning } from '#domain/errors.ts';
 import type { Uid } from '#domain/uid.ts';
-import { openNeighbour } from '#net/neighbour.ts';
+import type { Token } from '#net/token.ts';
+import { ignoredByFhir, ignoredByPacs, type SearchedType, searched } from './ignored.ts';
+import { clientKeys } from './key-set.ts';
+import { clockOf, type Finding, finding, jsonAt, type Said } from './probe.ts';
+import { scopesSaid } from './scopes.ts';
 import type { Site } from './site.ts';
-
-export interface Finding {
-  /** What was asked: "FHIR metadata", "QIDO-RS", ... */
-  readonly connection: string;
-  readonly state: 'ok' | 'warning' | 'problem' | 'skipped';
-  readonly found: string;
-  /** What to do, null when nothing is. */
-  readonly todo: string | null;
-}
 
 interface PatientHit {
   readonly identifier?: readonly { readonly system?: string | undefined }[] | undefined;
 }
 
+type Search<Type, Hit> = (
+  type: Type,
+  params: readonly (readonly [string, string])[],
+  options: { maxPages: number },
+) => Promise<{ readonly hits: readonly Hit[]; readonly warnings: readonly Warning[] }>;
+
+interface StudyKeys {
+  readonly from?: string;
+  readonly studyUid?: Uid;
+  readonly patientId?: string;
+  readonly accession?: string;
+}
+
 /** What of the open clients is used: #fhir/client.ts and #dicomweb/client.ts fit. */
 export interface CheckPorts {
-  readonly token: { readonly header: () => Promise<string> } | null;
+  readonly token: Pick<Token, 'header' | 'grant'> | null;
   readonly fhir: {
     readonly metadata: () => Promise<{
       software: string | null;
@@ -35,44 +44,20 @@ export interface CheckPorts {
       transaction: boolean;
       search: ReadonlyMap<string, readonly string[]>;
     }>;
-    readonly search: (
-      type: 'Patient',
-      params: readonly (readonly [string, string])[],
-      options: { maxPages: number },
-    ) => Promise<{ hits: readonly PatientHit[] }>;
+    readonly search: Search<'Patient', PatientHit> & Search<SearchedType, object>;
   };
   readonly dicomweb: {
-    readonly searchStudies: (query: { from: string; atMost: number }) => Promise<{
+    readonly searchStudies: (query: StudyKeys & { readonly atMost: number }) => Promise<{
       found: readonly { uid: Uid; identity: { identifiers: readonly { system: string | null; value: string }[] } }[];
     }>;
     readonly searchSeries: (study: Uid) => Promise<{ found: readonly { uid: Uid }[] }>;
     readonly searchInstances: (study: Uid, series: Uid) => Promise<{ found: readonly { uid: Uid }[] }>;
     readonly readBack: (uids: { study: Uid; series: Uid; instance: Uid }) => Promise<Uint8Array>;
+    readonly store: (bytes: Uint8Array) => Promise<{ equal: 'bytes' | 'data-set'; warnings: readonly Warning[] }>;
   };
-}
-
-/** Searches that wetread makes, by type: a server that lacks one answers less than there is. */
-const searched = {
-  Patient: ['identifier'],
-  ImagingStudy: ['patient', 'identifier', 'basedon'],
-  ServiceRequest: ['patient', 'identifier'],
-  DiagnosticReport: ['patient', 'identifier', 'category', 'based-on'],
-  Observation: ['patient', 'identifier', 'category'],
-  Condition: ['patient', 'category', 'clinical-status'],
-  MedicationRequest: ['patient', 'status'],
-  AllergyIntolerance: ['patient'],
-} as const;
-
-type Said = Pick<Finding, 'state' | 'found'> & { readonly todo?: string };
-
-async function finding(connection: string, ask: () => Promise<Said>): Promise<Finding> {
-  try {
-    const { todo = null, ...said } = await ask();
-    return { connection, ...said, todo };
-  } catch (error) {
-    if (!(error instanceof WetreadError)) throw error;
-    return { connection, state: 'problem', found: `${error.code}: ${error.message}`, todo: error.hint };
-  }
+  /** What may be stored to try it out; null = nothing may be written. */
+  readonly testStudy: { readonly study: Uid; readonly patientId: string; readonly bytes: Uint8Array } | null;
+  readonly now: () => Date;
 }
 
 async function metadata(ports: CheckPorts): Promise<Said> {
@@ -98,6 +83,34 @@ async function patients(site: Site, ports: CheckPorts): Promise<Said> {
   const known = site.patients.issuers.map((one) => one.system);
   if (systems.length === 0 || systems.some((system) => known.includes(system))) return { state: 'ok', found };
   return { state: 'warning', found, todo: 'list the system that carries the PatientID in patients.issuers' };
+}
+
+/** Whether a search goes on to its second page. */
+async function paging(ports: CheckPorts): Promise<Said> {
+  const { hits, warnings } = await ports.fhir.search('Patient', [['_count', '1']], { maxPages: 2 });
+  const broken = warnings.find(({ code, message }) => code === 'fhir-incomplete' && !message.includes('more than'));
+  if (broken !== undefined)
+    return {
+      state: 'problem',
+      found: broken.message,
+      todo: "correct the server's own address in its configuration: its links must lead to fhir.base",
+    };
+  if (hits.length < 2) return { state: 'skipped', found: 'fewer than two patients: there is no second page' };
+  return { state: 'ok', found: 'the second page of a search is another one' };
+}
+
+/** A small object of nobody, stored and read back. */
+async function stow({ testStudy, dicomweb }: CheckPorts): Promise<Said> {
+  if (testStudy === null) return { state: 'skipped', found: 'not tried: it would write; allow it with --write' };
+  const { equal, warnings } = await dicomweb.store(testStudy.bytes);
+  const said = equal === 'bytes' ? 'byte for byte' : 'the same data set, with another preamble or file meta';
+  const found = `stored and read back, ${said}; study ${testStudy.study} of PatientID ${testStudy.patientId} stays behind`;
+  const told = warnings.map(({ message }) => message).join('; ');
+  return {
+    state: told === '' ? 'ok' : 'warning',
+    found: told === '' ? found : `${found}; ${told}`,
+    todo: 'delete that study in the PACS when you are done',
+  };
 }
 
 interface PacsState {
@@ -143,34 +156,11 @@ async function sameNumbers(site: Site, ports: CheckPorts, pacs: PacsState): Prom
   return { state: 'warning', found: `${hits.length} patients carry one PACS PatientID as ${system}`, todo: 'check patients.issuers' };
 }
 
-async function jsonAt(url: string): Promise<unknown> {
-  const neighbour = openNeighbour({ name: 'server', origins: [url], maxBytes: 1024 * 1024, totalMs: 10_000 });
-  try {
-    const answer = await neighbour.fetch(url, { headers: { accept: 'application/json' } });
-    const text = await answer.text();
-    if (answer.status !== 200) throw new WetreadError('net-unreachable', `found status ${answer.status} at ${url}, expected 200`);
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new WetreadError('net-unreachable', `found no JSON at ${url}`, { cause: error });
-    throw error;
-  } finally {
-    await neighbour.close();
-  }
-}
-
-const keySet = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string().optional() })) });
 const smart = z.looseObject({
   authorization_endpoint: z.string(),
   token_endpoint: z.string(),
   code_challenge_methods_supported: z.array(z.string()),
 });
-
-async function clientKeys(url: string): Promise<Said> {
-  const keys = keySet.safeParse(await jsonAt(url));
-  if (!keys.success)
-    return { state: 'problem', found: `no JSON Web Key Set at ${url}`, todo: 'ask the EHR for the address of its key set' };
-  return { state: 'ok', found: `${keys.data.keys.length} keys at ${url}` };
-}
 
 async function launchServer(issuer: string): Promise<Said> {
   const url = `${issuer.replace(/\/+$/, '')}/.well-known/smart-configuration`;
@@ -192,14 +182,27 @@ export async function checkSite(site: Site, ports: CheckPorts): Promise<readonly
       await token.header();
       return { state: 'ok', found: 'a token was granted' };
     });
+    await add('scopes', async () => {
+      const grant = token.grant?.() ?? null;
+      return grant === null ? { state: 'skipped', found: 'no token, no scopes' } : scopesSaid(grant.scopes, site.writer);
+    });
   }
   await add('FHIR metadata', () => metadata(ports));
   await add('FHIR search', () => patients(site, ports));
+  await add('FHIR paging', () => paging(ports));
+  await add('FHIR ignores', () => ignoredByFhir(ports));
   await add('QIDO-RS', () => qido(ports, pacs));
+  await add('QIDO ignores', () => ignoredByPacs(ports));
   await add('WADO-RS', () => wado(ports, pacs));
-  await add('STOW-RS', async () => ({ state: 'skipped', found: 'not tried: it would write' }));
+  await add('STOW-RS', () => stow(ports));
   await add('identifiers', () => sameNumbers(site, ports, pacs));
-  for (const { jwksUrl } of site.hooks.clients) if (jwksUrl !== undefined) await add('EHR keys', () => clientKeys(jwksUrl));
+  const tokenUrl = token?.grant?.()?.tokenUrl;
+  await add('clock of FHIR', () => clockOf(site.fhir.base, site.fhir.ca, ports.now));
+  await add('clock of PACS', () => clockOf(site.dicomweb.roots.qido, site.dicomweb.ca, ports.now));
+  if (tokenUrl !== undefined) await add('clock of tokens', () => clockOf(tokenUrl, site.fhir.ca, ports.now));
+  for (const { jwksUrl, jku, algorithms } of site.hooks.clients)
+    for (const url of new Set([...(jwksUrl === undefined ? [] : [jwksUrl]), ...jku]))
+      await add('EHR keys', () => clientKeys(url, algorithms));
   for (const issuer of site.launch?.issuers ?? []) await add('SMART launch', () => launchServer(issuer));
   for (const { path } of site.bundles) {
     const here = existsSync(join(path, 'bundle.json'));

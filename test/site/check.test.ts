@@ -9,7 +9,10 @@ import { openFhir } from '#fhir/client.ts';
 import { connectBackend } from '#fhir/connect.ts';
 import { openNeighbour } from '#net/neighbour.ts';
 import { basicToken } from '#net/token.ts';
-import { checkSite, checkText, type Finding } from '#site/check.ts';
+import { testStudy } from '#reading/test-study.ts';
+import { checkSite, checkText } from '#site/check.ts';
+import type { Finding } from '#site/probe.ts';
+import { scopesSaid } from '#site/scopes.ts';
 import { parseSite, type Site } from '#site/site.ts';
 import { type Answerer, json, serve, type TestServer } from '../net/servers.ts';
 import { type Orthanc, startOrthanc } from '../orthanc/orthanc.ts';
@@ -54,7 +57,7 @@ function site(fhir: string, dicomweb: object, more: object = {}): Site {
   return parseSite(data, 'site', folder, { env: { KEY: 'ab'.repeat(32), PASSWORD: 'test-only' } });
 }
 
-async function check(one: Site): Promise<ReadonlyMap<string, Finding>> {
+async function check(one: Site, { write = false, now = () => new Date() } = {}): Promise<ReadonlyMap<string, Finding>> {
   const { fhir, dicomweb, limits } = one;
   const fhirServer = openNeighbour({ name: 'FHIR server', origins: [fhir.base], totalMs: limits.fhirTotalMs, idleMs: limits.idleMs });
   const pacs = openNeighbour({ name: 'PACS', origins: Object.values(dicomweb.roots), totalMs: limits.pacsTotalMs, idleMs: limits.idleMs });
@@ -68,6 +71,8 @@ async function check(one: Site): Promise<ReadonlyMap<string, Finding>> {
     fhir: openFhir({ base: fhir.base, neighbour: fhirServer, token: backend?.token ?? null }),
     dicomweb: openDicomweb({ roots: dicomweb.roots, neighbour: pacs, token: login, readUids, defaultIssuer }),
     token: backend?.token ?? null,
+    testStudy: write ? testStudy(one.service.publicUrl) : null,
+    now,
   });
   expect(checkText(findings).split('\n')).toHaveLength(findings.length);
   return new Map(findings.map((finding) => [finding.connection, finding]));
@@ -100,8 +105,13 @@ const patients = {
   entry: [{ resource: { resourceType: 'Patient', id: 'p', identifier: [{ system: 'urn:hosp', value: '1' }] } }],
 };
 
-function fhirServer(statement: object = capability()): Promise<TestServer> {
-  return server((asked, response) => json(response, asked.url.endsWith('/metadata') ? statement : patients));
+const nothing = { resourceType: 'Bundle', type: 'searchset' };
+
+/** A server that has one patient and knows every parameter. */
+const honest = (url: string): object => (/none|entered-in-error/.test(url) ? nothing : patients);
+
+function fhirServer(statement: object = capability(), answer: (url: string) => object = honest): Promise<TestServer> {
+  return server((asked, response) => json(response, asked.url.endsWith('/metadata') ? statement : answer(asked.url)));
 }
 
 describe('site check', () => {
@@ -141,7 +151,13 @@ describe('site check', () => {
     const fhir = await server((asked, response) => {
       if (asked.url.endsWith('smart-configuration')) json(response, { token_endpoint: '/token' });
       else if (asked.url === '/token')
-        json(response, grant ? { access_token: 'T', token_type: 'bearer' } : { error: 'invalid_client' }, grant ? 200 : 401);
+        json(
+          response,
+          grant
+            ? { access_token: 'T', token_type: 'bearer', scope: 'system/Patient.rs system/ImagingStudy.rs' }
+            : { error: 'invalid_client' },
+          grant ? 200 : 401,
+        );
       else if (asked.headers.authorization !== 'Bearer T') json(response, {}, 401);
       else json(response, asked.url.endsWith('/metadata') ? capability() : patients);
     });
@@ -149,6 +165,8 @@ describe('site check', () => {
     const one = site(fhir.origin, { root: fhir.origin, auth: { kind: 'none' } }, { fhir: { base: fhir.origin, auth } });
     const granted = await check(one);
     expect([granted.get('token endpoint')?.state, granted.get('FHIR metadata')?.state]).toEqual(['ok', 'ok']);
+    expect(granted.get('scopes')).toMatchObject({ state: 'problem', found: expect.stringContaining('system/Media.crs') });
+    expect(granted.get('clock of tokens')?.state).toBe('ok');
     grant = false;
     expect((await check(one)).get('token endpoint')).toMatchObject({ state: 'problem', found: expect.stringContaining('invalid_client') });
   });
@@ -156,7 +174,7 @@ describe('site check', () => {
   test('key sets, launch servers and bundles are asked for too', async () => {
     const fhir = await fhirServer();
     const ehr = await server((asked, response) => {
-      if (asked.url === '/keys') json(response, { keys: [{ kty: 'EC', kid: '1' }] });
+      if (asked.url === '/keys') json(response, { keys: [{ kty: 'EC', crv: 'P-384', kid: '1' }] });
       else json(response, { authorization_endpoint: '/a', token_endpoint: '/t', code_challenge_methods_supported: ['plain'] });
     });
     const more = {
@@ -168,6 +186,95 @@ describe('site check', () => {
     expect(found.get('EHR keys')).toMatchObject({ state: 'ok', found: expect.stringContaining('1 keys') });
     expect(found.get('SMART launch')).toMatchObject({ state: 'problem', found: 'PKCE without S256' });
     expect(found.get('bundle')?.state).toBe('problem');
+  });
+
+  const pacsOf = (one: TestServer) => ({ root: one.origin, auth: { kind: 'none' } });
+
+  test('a clock that differs is said with the seconds, and from a minute on it is a problem', async () => {
+    const fhir = await fhirServer();
+    const one = site(fhir.origin, pacsOf(fhir));
+    const at = async (seconds: number) => (await check(one, { now: () => new Date(Date.now() - seconds * 1000) })).get('clock of FHIR');
+    expect(await at(0)).toMatchObject({ state: 'ok' });
+    expect(await at(30)).toMatchObject({ state: 'warning', found: expect.stringMatching(/(29|30|31) s ahead/), todo: expect.any(String) });
+    expect(await at(-90)).toMatchObject({ state: 'problem', found: expect.stringMatching(/(89|90|91) s behind/) });
+  });
+
+  test('a key set that is private, does not fit or has no names is told, and every jku is asked', async () => {
+    const sets: Record<string, object[]> = {
+      '/private': [{ kty: 'EC', crv: 'P-384', kid: '1', d: 'secret' }],
+      '/other': [{ kty: 'EC', crv: 'P-256', kid: '1' }],
+      '/encryption': [{ kty: 'RSA', kid: '1', use: 'enc' }],
+      '/nameless': [{ kty: 'RSA' }, { kty: 'EC', crv: 'P-384' }],
+      '/good': [{ kty: 'RSA', kid: '1' }],
+    };
+    const ehr = await server((asked, response) => json(response, { keys: sets[asked.url] }));
+    const fhir = await fhirServer();
+    const state = async (...paths: string[]) => {
+      const [first, ...jku] = paths.map((path) => `${ehr.origin}${path}`);
+      const found = await check(site(fhir.origin, pacsOf(fhir), { hooks: { clients: [{ issuer: 'a', jwksUrl: first, jku }] } }));
+      return found.get('EHR keys');
+    };
+    expect(await state('/private')).toMatchObject({ state: 'problem', found: expect.stringContaining('private') });
+    expect(await state('/other')).toMatchObject({ state: 'problem', found: expect.stringContaining('none for ES384 or RS384') });
+    expect(await state('/encryption')).toMatchObject({ state: 'problem' });
+    expect(await state('/nameless')).toMatchObject({ state: 'warning', found: expect.stringContaining('kid') });
+    expect(await state('/good')).toMatchObject({ state: 'ok' });
+    expect(await state('/good', '/absent')).toMatchObject({ state: 'problem' });
+  });
+
+  test('scopes that were not granted are named, in the old form and the new; what is written must be there', () => {
+    expect(scopesSaid(['system/*.cruds'], 'outbox').state).toBe('ok');
+    expect(scopesSaid(['system/*.read', 'system/*.write'], 'outbox').state).toBe('ok');
+    const reading = scopesSaid(['system/*.rs'], 'outbox');
+    expect(reading).toMatchObject({ state: 'problem', found: expect.stringContaining('system/Provenance.c') });
+    expect(scopesSaid(['system/*.rs'], 'suggestion').state).toBe('ok');
+    expect(scopesSaid(['system/Patient.rs'], 'suggestion')).toMatchObject({
+      state: 'warning',
+      found: expect.stringContaining('ImagingStudy.rs'),
+    });
+    expect(scopesSaid(['system/Patient.rs?_id=1', 'patient/*.rs', 'launch'], 'suggestion').state).toBe('problem');
+  });
+
+  test('a second page that is the first again, or elsewhere, is a problem of paging', async () => {
+    const page = (next: string, id: string) => ({
+      ...patients,
+      entry: [{ resource: { resourceType: 'Patient', id } }],
+      link: id === 'q' ? [] : [{ relation: 'next', url: next }],
+    });
+    let next = '';
+    const fhir = await fhirServer(capability(), (url) => (url.includes('none') ? nothing : page(next, url.includes('page') ? 'q' : 'p')));
+    const state = async (to: string) => {
+      next = to;
+      return (await check(site(fhir.origin, pacsOf(fhir)))).get('FHIR paging');
+    };
+    expect(await state(`${fhir.origin}/Patient?page=2`)).toMatchObject({ state: 'ok' });
+    expect(await state(`${fhir.origin}/Patient?_count=1`)).toMatchObject({ state: 'problem', found: expect.stringContaining('twice') });
+    expect(await state('http://elsewhere.example/Patient?page=2')).toMatchObject({
+      state: 'problem',
+      found: expect.stringContaining('outside'),
+    });
+  });
+
+  test('parameters and keys that a server drops without a word, or refuses, are named', async () => {
+    const studies = [{ '0020000D': { vr: 'UI', Value: ['1.2.3'] }, '00100020': { vr: 'LO', Value: ['P1'] } }];
+    const both = await server((asked, response) => {
+      if (asked.url.endsWith('/metadata')) json(response, capability());
+      else if (asked.url.includes('/studies'))
+        response.writeHead(200, { 'content-type': 'application/dicom+json' }).end(JSON.stringify(studies));
+      else if (asked.url.includes('basedon='))
+        json(response, { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'invalid' }] }, 400);
+      else json(response, asked.url.includes('identifier=') && asked.url.includes('/Patient?') ? patients : nothing);
+    });
+    const found = await check(site(both.origin, pacsOf(both)));
+    expect(found.get('FHIR ignores')).toMatchObject({
+      state: 'warning',
+      found: 'ignored without a word: Patient.identifier; refused: ImagingStudy.basedon',
+      todo: expect.any(String),
+    });
+    expect(found.get('QIDO ignores')).toMatchObject({
+      state: 'problem',
+      found: expect.stringMatching(/StudyInstanceUID, PatientID, AccessionNumber/),
+    });
   });
 
   describe.skipIf(![available('orthanc'), available('shared')].every(Boolean))('against Orthanc', () => {
@@ -192,12 +299,40 @@ describe('site check', () => {
       expect([...found.values()].map((one) => [one.connection, one.state])).toEqual([
         ['FHIR metadata', 'ok'],
         ['FHIR search', 'ok'],
+        ['FHIR paging', 'skipped'],
+        ['FHIR ignores', 'ok'],
         ['QIDO-RS', 'ok'],
+        ['QIDO ignores', 'ok'],
         ['WADO-RS', 'ok'],
         ['STOW-RS', 'skipped'],
         ['identifiers', 'ok'],
+        ['clock of FHIR', 'ok'],
+        ['clock of PACS', 'skipped'],
         ['bundle', 'ok'],
       ]);
+    });
+
+    test('with --write one object of nobody is stored and read back, the same one again, and what stays behind is said', async () => {
+      const fhir = await fhirServer();
+      const auth = { kind: 'basic', user: orthanc.user, password: { env: 'PASSWORD' } };
+      const one = site(fhir.origin, { root: orthanc.root, auth });
+      const { study, bytes } = testStudy(one.service.publicUrl);
+      const place = `${orthanc.root}/studies?StudyInstanceUID=${study}`;
+      const login = { authorization: `Basic ${Buffer.from(`${orthanc.user}:test-only`).toString('base64')}` };
+      const stored = async () => (await (await fetch(place, { headers: login })).json()) as unknown[];
+      expect(await stored()).toEqual([]);
+      await check(one);
+      expect(await stored()).toEqual([]);
+      for (const round of [1, 2]) {
+        const found = (await check(one, { write: true })).get('STOW-RS');
+        expect([round, found]).toEqual([
+          round,
+          { connection: 'STOW-RS', state: 'ok', found: expect.stringContaining(study), todo: expect.stringContaining('delete') },
+        ]);
+        expect(found?.found).toContain('byte for byte');
+        expect(await stored()).toHaveLength(1);
+      }
+      expect(Buffer.compare(testStudy(one.service.publicUrl).bytes, bytes)).toBe(0);
     });
 
     test('a wrong password is a problem that names the account', async () => {
