@@ -79,10 +79,15 @@ function inTurn(): Reader['exclusive'] {
 
 async function startReader(of: SiteBundle): Promise<Reader> {
   const tokenizer = await bundleTokenizer(of.bundle);
-  const { path, device, threads } = of.entry;
+  const { path, device: wanted, threads } = of.entry;
+  const device = await startDevice({ device: wanted, bundleDir: path, threads: threads ?? null, timeoutMs: engineSilenceMs });
+  if (device.info.bundle.digest !== of.bundle.digest) {
+    await device.close();
+    throw new WetreadError('bundle-digest', `${of.bundle.manifest.name} was replaced while its engine started`, { hint: 'start again' });
+  }
   return {
     ...of,
-    device: await startDevice({ device, bundleDir: path, threads: threads ?? null, timeoutMs: engineSilenceMs }),
+    device,
     countTokens: (text) => tokenizer.encode(text, false).length,
     exclusive: inTurn(),
   };

@@ -4,7 +4,8 @@
  * `auto` takes CUDA, else WebGPU, else CPU, each tried with known answers; it chooses at the start only and says why, so that no draft is
  * begun on one device and ended on another. A process that died or was silent too long is replaced at the next call; its prompts are lost.
  */
-import { resolve } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import type { NullImage } from '#domain/answer.ts';
 import { codeOf, WetreadError } from '#domain/errors.ts';
 import type { AskReply, AskRequest, OpenReply } from './device-protocol.ts';
@@ -31,7 +32,7 @@ export interface Device {
   readonly info: DeviceInfo;
   /**
    * @throws engine-timeout, engine-died (the next call starts a new process), answer-empty, answer-repeats, prompt-too-long,
-   * too-many-images, not-finite
+   * too-many-images, not-finite, bundle-digest when the bundle's files changed since the start
    */
   ask(request: AskRequest, onText?: (text: string) => void): Promise<AskReply>;
   /**
@@ -101,15 +102,31 @@ async function choose(options: DeviceOptions): Promise<Opened & Pick<DeviceInfo,
   });
 }
 
+const replaced = { hint: 'start the service again: it reads the bundle that is there then, under its own digest' };
+
+/** Names of the folder's files with what changes when one is written or replaced. */
+async function fileStamps(folder: string): Promise<ReadonlyMap<string, string>> {
+  const stamps = new Map<string, string>();
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const found = await stat(path).catch(() => null);
+    if (found !== null) stamps.set(relative(folder, path), `${found.ino} ${found.size} ${found.mtimeMs}`);
+  }
+  return stamps;
+}
+
 class ProcessDevice implements Device {
   readonly info: DeviceInfo;
   readonly #options: DeviceOptions;
+  readonly #files: ReadonlyMap<string, string>;
   #engine: Promise<EngineProcess>;
   #closed = false;
 
-  constructor(info: DeviceInfo, options: DeviceOptions, engine: EngineProcess) {
+  constructor(info: DeviceInfo, options: DeviceOptions, engine: EngineProcess, files: ReadonlyMap<string, string>) {
     this.info = info;
     this.#options = options;
+    this.#files = files;
     this.#engine = Promise.resolve(engine);
   }
 
@@ -123,19 +140,36 @@ class ProcessDevice implements Device {
       () => false,
     );
     // Of several callers that found the process dead, the first replaces it.
-    if (!usable && known === this.#engine) this.#engine = openOn(this.info.provider, this.#options).then(({ engine }) => engine);
+    if (!usable && known === this.#engine) this.#engine = this.#restart();
     const engine = await this.#engine;
     if (!this.#closed) return engine;
     await engine.end();
     throw new WetreadError('engine-died', 'the engine was closed');
   }
 
+  /** @throws bundle-digest when the folder holds another bundle by now: a draft is of the bundle that it names */
+  async #restart(): Promise<EngineProcess> {
+    const { engine, reply } = await openOn(this.info.provider, this.#options);
+    const [found, expected] = [reply.bundle.digest, this.info.bundle.digest];
+    if (found === expected) return engine;
+    await engine.end();
+    throw new WetreadError('bundle-digest', `the bundle has digest ${found.slice(0, 12)}, ${expected.slice(0, 12)} was started`, replaced);
+  }
+
+  /** What was computed while a file changed may be of neither bundle: the library maps weights, it does not copy them. */
+  async #unchanged<Reply>(reply: Reply): Promise<Reply> {
+    const now = await fileStamps(this.#options.bundleDir);
+    const changed = [...this.#files].find(([name, stamp]) => now.get(name) !== stamp)?.[0];
+    if (changed === undefined) return reply;
+    throw new WetreadError('bundle-digest', `${changed} of the bundle changed while its engine runs`, replaced);
+  }
+
   async ask(request: AskRequest, onText?: (text: string) => void): Promise<AskReply> {
-    return await (await this.#running()).call('ask', request, this.#options.timeoutMs, onText);
+    return this.#unchanged(await (await this.#running()).call('ask', request, this.#options.timeoutMs, onText));
   }
 
   async score(promptId: string, keep: readonly boolean[], nullImage: NullImage): Promise<readonly number[]> {
-    return await (await this.#running()).call('score', { promptId, keep, nullImage }, this.#options.timeoutMs);
+    return this.#unchanged(await (await this.#running()).call('score', { promptId, keep, nullImage }, this.#options.timeoutMs));
   }
 
   async release(promptId: string): Promise<void> {
@@ -166,6 +200,8 @@ class ProcessDevice implements Device {
  * @throws device-unavailable with the reason of each provider that was tried; bundle-invalid, bundle-digest
  */
 export async function startDevice(options: DeviceOptions): Promise<Device> {
+  // Before the files are read: one that changes while they are is seen at the first answer.
+  const files = await fileStamps(options.bundleDir);
   const { engine, reply, provider, refused } = await choose(options);
-  return new ProcessDevice({ ...reply, provider, refused }, options, engine);
+  return new ProcessDevice({ ...reply, provider, refused }, options, engine, files);
 }
