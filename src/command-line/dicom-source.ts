@@ -6,11 +6,9 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { frameHeader } from '#dicom/functional-groups.ts';
-import type { Header } from '#dicom/header.ts';
 import { type PictureOptions, pictureOf } from '#dicom/picture.ts';
 import { type DicomFile, readPart10, uidsOf } from '#dicom/read.ts';
-import { arrangeSeries } from '#dicom/volume.ts';
+import { arrangeSeries, type Place, placesOf } from '#dicom/volume.ts';
 import { type Warning, WetreadError } from '#domain/errors.ts';
 import type { Picture } from '#domain/picture.ts';
 import type { RawVolume } from '#model/encoded.ts';
@@ -29,9 +27,9 @@ function sourcePicture({ width, height, channels, pixels, ref, warnings, ...fact
 interface Stack {
   readonly name: string;
   readonly unit: Source['unit'];
-  readonly headers: readonly Header[];
+  readonly places: readonly Place[];
   readonly modality: string | null;
-  /** @param index of `headers` */
+  /** @param index of `places` */
   readonly picture: (index: number) => Promise<Picture>;
 }
 
@@ -61,16 +59,16 @@ async function volumeOf({ name, picture }: Stack, order: readonly number[]): Pro
  * @throws series-duplicate-slice, series-missing-slice
  */
 function sourceOf(stack: Stack, isChosen: boolean): Source {
-  const { name, unit, headers, modality, picture } = stack;
+  const { name, unit, places, modality, picture } = stack;
   const common = { name, unit, modality, picture: async (number: number) => sourcePicture(await picture(number - 1)) };
-  const plain: Source = { ...common, order: headers.map((_, index) => index + 1), volume: null, warnings: [] };
-  const hasPlaces = headers.some((header) => header.has('ImagePositionPatient'));
-  if (headers.length < 2 || isChosen || (unit === 'frame' && !hasPlaces)) return plain;
-  const { order, volume, refusal } = arrangeSeries(headers);
+  const plain: Source = { ...common, order: places.map((_, index) => index + 1), volume: null, warnings: [] };
+  const hasPlaces = places.some(({ position }) => position !== null);
+  if (places.length < 2 || isChosen || (unit === 'frame' && !hasPlaces)) return plain;
+  const { order, volume, refusal } = arrangeSeries(places);
   if (refusal !== null && refusal.code !== 'series-irregular') {
     throw new WetreadError(refusal.code, `${name}: ${refusal.message}`, {
       cause: refusal,
-      hint: `choose single ones with --frame, 1 to ${headers.length}`,
+      hint: `choose single ones with --frame, 1 to ${places.length}`,
     });
   }
   return {
@@ -87,14 +85,14 @@ export type WindowOptions = Pick<PictureOptions, 'window' | 'ctWindows'>;
 /** @throws what readPart10 throws, pixel-missing for an object without pixels, series-* for frames that do not fit together */
 export function dicomSource(path: string, bytes: Uint8Array, windows: WindowOptions, isChosen: boolean): Source {
   const file = readPart10(bytes);
-  const frames = Math.max(file.header.number('NumberOfFrames') ?? 1, 1);
+  const places = placesOf(file.header);
   return sourceOf(
     {
       name: basename(path),
       unit: 'frame',
-      headers: Array.from({ length: frames }, (_, index) => frameHeader(file.header, index)),
+      places,
       modality: file.header.text('Modality'),
-      picture: (index) => pictureOf(file, { frame: frames > 1 ? index + 1 : null, ...windows }),
+      picture: (index) => pictureOf(file, { frame: places.length > 1 ? index + 1 : null, ...windows }),
     },
     isChosen,
   );
@@ -120,17 +118,17 @@ export async function folderSource(path: string, windows: WindowOptions, isChose
       hint: 'give the files one by one, or a folder for each series',
     });
   }
-  const multi = files.find(({ header }) => (header.number('NumberOfFrames') ?? 1) > 1);
-  if (multi !== undefined && files.length > 1)
-    throw new WetreadError('request-malformed', `${name}: several multi-frame files in one folder, give them one by one`);
+  const slices = files.flatMap((file) =>
+    placesOf(file.header).map((place, at, all) => ({ file, place, frame: all.length > 1 ? at + 1 : null })),
+  );
   const others = entries.length - files.length;
   const source = sourceOf(
     {
       name,
       unit: 'slice',
-      headers: files.map(({ header }) => header),
+      places: slices.map(({ place }) => place),
       modality: files[0]?.header.text('Modality') ?? null,
-      picture: (index) => pictureAt(files, index, windows),
+      picture: (index) => pictureAt(slices, index, windows),
     },
     isChosen,
   );
@@ -138,8 +136,12 @@ export async function folderSource(path: string, windows: WindowOptions, isChose
   return others === 0 ? source : { ...source, warnings: [...source.warnings, { code: 'files-left-out', message }] };
 }
 
-async function pictureAt(files: readonly DicomFile[], index: number, windows: WindowOptions): Promise<Picture> {
-  const file = files[index];
-  if (file === undefined) throw new WetreadError('internal', `the folder has no file ${index + 1}`);
-  return await pictureOf(file, { frame: null, ...windows });
+async function pictureAt(
+  slices: readonly { readonly file: DicomFile; readonly frame: number | null }[],
+  index: number,
+  windows: WindowOptions,
+): Promise<Picture> {
+  const slice = slices[index];
+  if (slice === undefined) throw new WetreadError('internal', `the folder has no slice ${index + 1}`);
+  return await pictureOf(slice.file, { frame: slice.frame, ...windows });
 }

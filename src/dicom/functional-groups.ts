@@ -5,6 +5,7 @@
  */
 import { WetreadError } from '#domain/errors.ts';
 import type { Header } from './header.ts';
+import { framesOf } from './pixel-description.ts';
 import type { Keyword } from './tags.ts';
 
 const groupOf: Partial<Record<Keyword, Keyword>> = {
@@ -26,12 +27,26 @@ const groupOf: Partial<Record<Keyword, Keyword>> = {
  * @throws dicom-malformed when there are groups, but not one for each frame: which frame has which place is not known then
  */
 export function frameHeader(header: Header, frame: number): Header {
-  const perFrame = header.items('PerFrameFunctionalGroupsSequence');
-  const frames = header.number('NumberOfFrames') ?? 1;
-  if (perFrame.length > 0 && perFrame.length !== frames) {
-    throw new WetreadError('dicom-malformed', `PerFrameFunctionalGroupsSequence: found ${perFrame.length} items, expected ${frames}`);
-  }
-  const groups = [perFrame[frame], header.items('SharedFunctionalGroupsSequence')[0]];
+  return viewOf(header, perFrameGroups(header)[frame], header.items('SharedFunctionalGroupsSequence')[0]);
+}
+
+/** frameHeader of every frame. @throws dicom-malformed, dicom-too-large */
+export function frameHeaders(header: Header): readonly Header[] {
+  const groups = perFrameGroups(header);
+  const shared = header.items('SharedFunctionalGroupsSequence')[0];
+  return Array.from({ length: framesOf(header) }, (_, frame) => viewOf(header, groups[frame], shared));
+}
+
+/** One for each frame, or none. */
+function perFrameGroups(header: Header): readonly Header[] {
+  const groups = header.items('PerFrameFunctionalGroupsSequence');
+  const frames = framesOf(header);
+  if (groups.length === 0 || groups.length === frames) return groups;
+  throw new WetreadError('dicom-malformed', `PerFrameFunctionalGroupsSequence: found ${groups.length} items, expected ${frames}`);
+}
+
+function viewOf(header: Header, own: Header | undefined, shared: Header | undefined): Header {
+  const groups = [own, shared];
   if (groups.every((group) => group === undefined)) return header;
   const holder = (keyword: Keyword): Header => {
     const sequence = groupOf[keyword];

@@ -4,11 +4,11 @@
  * Everything that wetread does not read is refused here by name, so that no later step guesses. Source: PS3.3 C.7.6.3, PS3.5 8.1.1.
  */
 import { WetreadError } from '#domain/errors.ts';
+import { mostFrames } from '#domain/study.ts';
 import type { Header } from './header.ts';
 
 /** Samples of one frame; a mammogram of 5624 x 4096 has 23 million. */
 const maxFrameSamples = 128 * 1024 * 1024;
-const maxFrames = 100_000;
 
 export interface PixelDescription {
   readonly rows: number;
@@ -57,18 +57,26 @@ export function describePixels(header: Header): PixelDescription {
     signed: required(header, 'PixelRepresentation') === 1,
     photometric,
     planar: colour && header.number('PlanarConfiguration') === 1,
-    frames: header.number('NumberOfFrames') ?? 1,
+    frames: framesOf(header),
   };
   checkSize(description);
   return description;
 }
 
+/** Frames of an object, 1 where it does not say. @throws dicom-malformed, dicom-too-large */
+export function framesOf(header: Header): number {
+  const frames = header.number('NumberOfFrames') ?? 1;
+  if (frames < 1) malformed(`${frames} frames`, 'at least one');
+  if (frames > mostFrames) throw new WetreadError('dicom-too-large', `image: found ${frames} frames, expected at most ${mostFrames}`);
+  return frames;
+}
+
 function checkSize({ rows, columns, samples, frames, photometric, bitsAllocated }: PixelDescription): void {
-  if (rows < 1 || columns < 1 || frames < 1) malformed(`${rows} x ${columns} pixels, ${frames} frames`, 'at least one of each');
-  if (rows * columns * samples > maxFrameSamples || frames > maxFrames) {
+  if (rows < 1 || columns < 1) malformed(`${rows} x ${columns} pixels`, 'at least one of each');
+  if (rows * columns * samples > maxFrameSamples) {
     throw new WetreadError(
       'dicom-too-large',
-      `image: found ${frames} frames of ${rows} x ${columns} x ${samples}, expected at most ${maxFrames} of ${maxFrameSamples} samples`,
+      `image: found ${frames} frames of ${rows} x ${columns} x ${samples}, expected at most ${maxFrameSamples} samples`,
     );
   }
   if (photometric.startsWith('YBR') && bitsAllocated !== 8) unsupported(`${photometric} with ${bitsAllocated} bits, expected 8`);

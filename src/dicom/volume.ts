@@ -6,6 +6,7 @@
  * Source: PS3.3 C.7.6.2.1.1; the limits are our own.
  */
 import { type ErrorCode, type Warning, WetreadError } from '#domain/errors.ts';
+import { frameHeaders } from './functional-groups.ts';
 import type { Header } from './header.ts';
 
 export interface Arrangement {
@@ -19,6 +20,21 @@ export interface Arrangement {
 
 type Vector = readonly [number, number, number];
 
+/** What a header says of where an image lies, without the bytes of the file that it came from. */
+export interface Place {
+  readonly instanceNumber: number | null;
+  /** ImagePositionPatient in mm and ImageOrientationPatient; null where one is not said, or cannot be meant. */
+  readonly position: Vector | null;
+  readonly row: Vector;
+  readonly column: Vector;
+  readonly imageType: readonly string[];
+  /** What the images of one grid have in common, as text. */
+  readonly grid: Readonly<Record<GridKeyword, string>>;
+}
+
+const gridKeywords = ['FrameOfReferenceUID', 'Rows', 'Columns', 'PixelSpacing'] as const;
+type GridKeyword = (typeof gridKeywords)[number];
+
 interface Slice {
   readonly index: number;
   readonly position: Vector;
@@ -30,20 +46,53 @@ interface Slice {
 /** Two positions nearer than this (mm) are the same. */
 const sameMm = 0.01;
 
-/** @param headers one per image of one series; for a multi-frame object one frameHeader per frame */
-export function arrangeSeries(headers: readonly Header[]): Arrangement {
-  const byNumber = headers.map((_, index) => index).sort((a, b) => instanceNumber(headers[a]) - instanceNumber(headers[b]) || a - b);
-  if (headers.length < 2) return { order: byNumber, volume: null, refusal: null };
-  const slices = headers.flatMap((header, index) => sliceOf(header, index) ?? []);
+/**
+ * Where each frame of an object lies. Frames of an object without functional groups have no place of their own: the one that stands in the
+ * header cannot be that of all.
+ * @throws dicom-malformed, dicom-too-large
+ */
+export function placesOf(header: Header): readonly Place[] {
+  const frames = frameHeaders(header);
+  const alike = frames.length > 1 && header.items('PerFrameFunctionalGroupsSequence').length === 0;
+  return frames.map((frame) => ({ ...placeOf(frame), ...(alike ? { position: null } : {}) }));
+}
+
+function placeOf(header: Header): Place {
+  const [x, y, z] = header.numbers('ImagePositionPatient');
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = header.numbers('ImageOrientationPatient');
+  return {
+    instanceNumber: header.label('InstanceNumber'),
+    position: x === undefined || y === undefined || z === undefined ? null : [x, y, z],
+    row: [a, b, c],
+    column: [d, e, f],
+    imageType: header.texts('ImageType'),
+    grid: {
+      FrameOfReferenceUID: header.text('FrameOfReferenceUID') ?? '',
+      Rows: String(header.number('Rows')),
+      Columns: String(header.number('Columns')),
+      // Spacing counts as equal within about 1e-3.
+      PixelSpacing: header
+        .numbers('PixelSpacing')
+        .map((mm) => mm.toPrecision(3))
+        .join(' '),
+    },
+  };
+}
+
+/** @param places one per image of one series, every frame of a multi-frame object by itself */
+export function arrangeSeries(places: readonly Place[]): Arrangement {
+  const byNumber = places.map((_, index) => index).sort((a, b) => instanceNumber(places[a]) - instanceNumber(places[b]) || a - b);
+  if (places.length < 2) return { order: byNumber, volume: null, refusal: null };
+  const slices = places.flatMap((place, index) => sliceOf(place, index) ?? []);
   const first = slices[0];
-  if (first === undefined || slices.length < headers.length) {
+  if (first === undefined || slices.length < places.length) {
     return {
       order: byNumber,
       volume: null,
-      refusal: refusal(`${headers.length - slices.length} of ${headers.length} images without position`, 'all'),
+      refusal: refusal(`${places.length - slices.length} of ${places.length} images without position`, 'all'),
     };
   }
-  const mixed = mixture(headers, slices);
+  const mixed = mixture(places, slices);
   if (mixed?.orientation) return { order: byNumber, volume: null, refusal: mixed.error };
   const sorted = slices
     .map((slice) => ({ slice, at: dot(slice.position, first.normal) }))
@@ -58,24 +107,23 @@ export function arrangeSeries(headers: readonly Header[]): Arrangement {
   return judged instanceof WetreadError ? { order, volume: null, refusal: judged } : { order, volume: judged, refusal: null };
 }
 
-function instanceNumber(header: Header | undefined): number {
-  return header?.label('InstanceNumber') ?? Number.MAX_SAFE_INTEGER;
+function instanceNumber(place: Place | undefined): number {
+  return place?.instanceNumber ?? Number.MAX_SAFE_INTEGER;
 }
 
-function sliceOf(header: Header, index: number): Slice | null {
-  const [x, y, z] = header.numbers('ImagePositionPatient');
-  const [a, b, c, d, e, f] = header.numbers('ImageOrientationPatient');
-  if (x === undefined || y === undefined || z === undefined || d === undefined || e === undefined || f === undefined) return null;
-  if (a === undefined || b === undefined || c === undefined) return null;
-  const row: Vector = [a, b, c];
-  const column: Vector = [d, e, f];
-  const normal: Vector = [b * f - c * e, c * d - a * f, a * e - b * d];
-  return Math.abs(dot(normal, normal) - 1) > 0.01 ? null : { index, position: [x, y, z], row, column, normal };
+/** Null without a position, or with row and column that are no unit vectors across each other. */
+function sliceOf({ position, row, column }: Place, index: number): Slice | null {
+  const normal: Vector = [
+    row[1] * column[2] - row[2] * column[1],
+    row[2] * column[0] - row[0] * column[2],
+    row[0] * column[1] - row[1] * column[0],
+  ];
+  return position === null || Math.abs(dot(normal, normal) - 1) > 0.01 ? null : { index, position, row, column, normal };
 }
 
 /** Images that cannot be one grid: other orientation, frame of reference, size or pixel spacing, localizers, mosaics. */
 function mixture(
-  headers: readonly Header[],
+  places: readonly Place[],
   slices: readonly Slice[],
 ): { readonly orientation: boolean; readonly error: WetreadError } | null {
   const first = slices[0];
@@ -83,23 +131,13 @@ function mixture(
   if (slices.some(({ row, column }) => dot(row, first.row) < 0.9999 || dot(column, first.column) < 0.9999)) {
     return { orientation: true, error: refusal('several orientations', 'one') };
   }
-  const odd = headers.flatMap((header) => header.texts('ImageType')).find((type) => type === 'LOCALIZER' || type === 'MOSAIC');
+  const odd = places.flatMap(({ imageType }) => imageType).find((type) => type === 'LOCALIZER' || type === 'MOSAIC');
   if (odd !== undefined) return { orientation: false, error: refusal(`${odd} images`, 'slices') };
-  for (const keyword of ['FrameOfReferenceUID', 'Rows', 'Columns', 'PixelSpacing'] as const) {
-    const values = new Set(headers.map((header) => gridValue(header, keyword)));
+  for (const keyword of gridKeywords) {
+    const values = new Set(places.map(({ grid }) => grid[keyword]));
     if (values.size > 1) return { orientation: false, error: refusal(`${values.size} values of ${keyword}`, 'one') };
   }
   return null;
-}
-
-/** Spacing counts as equal within about 1e-3. */
-function gridValue(header: Header, keyword: 'FrameOfReferenceUID' | 'Rows' | 'Columns' | 'PixelSpacing'): string {
-  if (keyword === 'PixelSpacing')
-    return header
-      .numbers(keyword)
-      .map((mm) => mm.toPrecision(3))
-      .join(' ');
-  return keyword === 'FrameOfReferenceUID' ? (header.text(keyword) ?? '') : String(header.number(keyword));
 }
 
 function judge(steps: readonly { readonly mm: number; readonly lateralMm: number }[]): NonNullable<Arrangement['volume']> | WetreadError {

@@ -6,7 +6,7 @@
  * Source: PS3.18 tables 10.6.1-5 (attributes by level); PS3.6 for the tags.
  */
 import type { Identity } from '#domain/patient.ts';
-import type { Instance, Series, Study } from '#domain/study.ts';
+import { type Instance, mostFrames, type Series, type Study } from '#domain/study.ts';
 import { type Dataset, dateAt, integerAt, nameAt, sexAt, sideAt, textAt, textsAt, timeAt, uidAt } from './json.ts';
 
 export const tags = {
@@ -94,12 +94,13 @@ export function seriesOf(hit: Dataset): Series | null {
   };
 }
 
-/** A single-frame object has no NumberOfFrames: 1. */
+/** A single-frame object has no NumberOfFrames: 1. Null also for more frames than can be. */
 export function instanceOf(hit: Dataset): Instance | null {
   const uid = uidAt(hit, tags.sopInstance);
   const sopClass = uidAt(hit, tags.sopClass);
-  if (uid === null || sopClass === null) return null;
-  return { uid, sopClass, number: integerAt(hit, tags.instanceNumber), frames: Math.max(integerAt(hit, tags.numberOfFrames) ?? 1, 1) };
+  const frames = Math.max(integerAt(hit, tags.numberOfFrames) ?? 1, 1);
+  if (uid === null || sopClass === null || frames > mostFrames) return null;
+  return { uid, sopClass, number: integerAt(hit, tags.instanceNumber), frames };
 }
 
 /** The study with its series; modalities of the series win over ModalitiesInStudy, the side is what all known series agree on. */

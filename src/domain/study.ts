@@ -3,6 +3,9 @@ import type { Side } from './order.ts';
 import type { Identity } from './patient.ts';
 import type { Uid } from './uid.ts';
 
+/** More frames than any object has; who says more is not believed. */
+export const mostFrames = 100_000;
+
 export interface Instance {
   readonly uid: Uid;
   readonly sopClass: Uid;
@@ -19,6 +22,14 @@ export interface Series {
   readonly bodyPart: string | null;
   readonly side: Side | null;
   readonly instances: readonly Instance[];
+  /** The slices in geometric order, every frame of every instance once; absent until their headers were read. */
+  readonly order?: readonly Slice[];
+}
+
+export interface Slice {
+  readonly instance: Uid;
+  /** 1-based; null = a single-frame object. */
+  readonly frame: number | null;
 }
 
 /** Report known to FHIR for a study: final = never drafted over. */

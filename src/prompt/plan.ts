@@ -36,6 +36,13 @@ interface Place {
 }
 
 function placesOf(series: Series): readonly Place[] {
+  if (series.order !== undefined) {
+    const instances = new Map(series.instances.map((instance) => [instance.uid, instance]));
+    return series.order.flatMap(({ instance: uid, frame }) => {
+      const instance = instances.get(uid);
+      return instance === undefined ? [] : [{ series, instance, frame }];
+    });
+  }
   const byNumber = [...series.instances].sort(
     (a, b) => (a.number ?? Number.MAX_SAFE_INTEGER) - (b.number ?? Number.MAX_SAFE_INTEGER) || a.uid.localeCompare(b.uid),
   );

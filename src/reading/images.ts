@@ -1,21 +1,23 @@
 /**
  * From evidence to pictures: which instances are fetched, that they are the patient's, in which order slices lie, and what they show.
  *
- * A series of slices is put into geometric order from its headers before any is chosen; a duplicate or missing slice refuses it. Every
+ * A series of slices, frames among them, is put into geometric order from its headers before any is chosen; a duplicate or missing slice
+ * refuses it. Every
  * header passes the identity gate again, since a study may hold another patient's instance.
  */
 
 import { identityOf } from '#dicom/facts.ts';
 import { pictureOf } from '#dicom/picture.ts';
 import { type DicomFile, readPart10, uidsOf } from '#dicom/read.ts';
-import { arrangeSeries } from '#dicom/volume.ts';
+import { arrangeSeries, type Place, placesOf } from '#dicom/volume.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
 import type { CtWindows } from '#domain/ct-windows.ts';
 import { type Warning, WetreadError } from '#domain/errors.ts';
 import type { Evidence, RankedStudy } from '#domain/evidence.ts';
 import { checkIdentity, type GateContext } from '#domain/identity.ts';
 import type { Picture } from '#domain/picture.ts';
-import { imageKey, type Series, type Study } from '#domain/study.ts';
+import { isCrossSectional } from '#domain/relevance.ts';
+import { imageKey, type Series, type Slice, type Study } from '#domain/study.ts';
 import type { Uid } from '#domain/uid.ts';
 import { type PlannedImage, planImages, type SliceRule } from '#prompt/plan.ts';
 
@@ -39,7 +41,8 @@ export interface ReadImages {
 export async function readImages(evidence: Evidence, pacs: Dicomweb, rules: ImageRules): Promise<ReadImages> {
   const warnings: Warning[] = [];
   const first = planImages(evidence, rules.modalities, rules.maxImages, rules.sliceRule);
-  const sliced = new Set(first.images.filter(({ slice }) => slice !== null).map(({ ref }) => ref.series));
+  // Also of one image, since archives leave out how many frames an object has.
+  const sliced = new Set(first.images.map(({ ref }) => ref.series).filter((uid) => isCrossSectional(seriesOf(evidence, uid).modality)));
   const arranged = await arrangeStudies(evidence, sliced, pacs, rules, warnings);
   const plan = sliced.size === 0 ? first : planImages(arranged, rules.modalities, rules.maxImages, rules.sliceRule);
   if (plan.images.length === 0) throw new WetreadError('pixel-missing', 'found no image in the study that a model here reads');
@@ -62,7 +65,12 @@ export async function readImages(evidence: Evidence, pacs: Dicomweb, rules: Imag
     for (const image of planned) {
       const file = files.get(image.ref.instance);
       if (file === undefined) throw missing(1, planned.length);
-      pictures.push(await pictureOf(file, { frame: image.ref.frame, ctWindows: rules.ctWindows }));
+      const picture = await pictureOf(file, { frame: image.ref.frame, ctWindows: rules.ctWindows });
+      if (picture.ref.frame !== image.ref.frame) {
+        const message = `Only frame ${picture.ref.frame} of an object is shown: the PACS does not list how many it has.`;
+        warnings.push({ code: 'images-dropped', message });
+      }
+      pictures.push(picture);
     }
   }
   const slices = new Map(plan.images.flatMap(({ ref, slice }) => (slice === null ? [] : [[imageKey(ref), slice] as const])));
@@ -102,7 +110,7 @@ async function* fetchFiles(
   if (received < wanted.length) throw missing(wanted.length - received, wanted.length);
 }
 
-/** The evidence with the slices of the named series in geometric order: `number` becomes the place in that order. */
+/** The evidence with the order of the slices of the named series. */
 async function arrangeStudies(
   evidence: Evidence,
   sliced: ReadonlySet<Uid>,
@@ -113,9 +121,7 @@ async function arrangeStudies(
   const arrange = async (ranked: RankedStudy): Promise<RankedStudy> => {
     const series: Series[] = [];
     for (const one of ranked.study.series) {
-      series.push(
-        sliced.has(one.uid) && one.instances.length > 1 ? await arrangeOne(ranked.study, one, evidence, pacs, rules, warnings) : one,
-      );
+      series.push(sliced.has(one.uid) ? await arrangeOne(ranked.study, one, evidence, pacs, rules, warnings) : one);
     }
     return { ...ranked, study: { ...ranked.study, series } };
   };
@@ -131,22 +137,26 @@ async function arrangeOne(
   rules: ImageRules,
   warnings: Warning[],
 ): Promise<Series> {
-  const read: { uid: Uid; header: DicomFile['header'] }[] = [];
+  const slices: (Slice & { readonly place: Place })[] = [];
   const uids = series.instances.map(({ uid }) => uid);
   for await (const file of fetchFiles(pacs, study.uid, series, uids, warnings)) {
     checkOwner(file, evidence, rules);
-    read.push({ uid: uidsOf(file.header).instance, header: file.header });
+    const { instance } = uidsOf(file.header);
+    const places = placesOf(file.header);
+    slices.push(...places.map((place, at) => ({ instance, frame: places.length > 1 ? at + 1 : null, place })));
   }
-  const { order, volume, refusal } = arrangeSeries(read.map(({ header }) => header));
+  const { order, volume, refusal } = arrangeSeries(slices.map(({ place }) => place));
   if (refusal !== null && refusal.code !== 'series-irregular') throw refusal;
   if (refusal !== null) {
     warnings.push({ code: refusal.code, message: `${refusal.message}; the slices are shown as single images, not as a volume.` });
   }
   warnings.push(...(volume?.warnings ?? []));
-  const place = new Map(order.map((index, at) => [read[index]?.uid, at + 1]));
   return {
     ...series,
-    instances: series.instances.map((instance) => ({ ...instance, number: place.get(instance.uid) ?? instance.number })),
+    order: order.flatMap((index) => {
+      const slice = slices[index];
+      return slice === undefined ? [] : [{ instance: slice.instance, frame: slice.frame }];
+    }),
   };
 }
 

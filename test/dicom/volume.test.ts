@@ -1,21 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Header } from '#dicom/header.ts';
-import { arrangeSeries } from '#dicom/volume.ts';
+import { arrangeSeries, type Place, placesOf } from '#dicom/volume.ts';
 import { available } from '../setup/require.ts';
 import { film } from './fixture.ts';
 import { readManifest, readShared } from './manifest.ts';
 
 const axial = [1, 0, 0, 0, 1, 0];
 
-function slice(z: number, changes: Readonly<Record<string, unknown>> = {}): Header {
-  return film({
-    Modality: 'CT',
-    ImagePositionPatient: [0, 0, z],
-    ImageOrientationPatient: axial,
-    FrameOfReferenceUID: '2.25.9',
-    ...changes,
-  }).header;
+function slice(z: number, changes: Readonly<Record<string, unknown>> = {}): Place {
+  const [place] = placesOf(
+    film({
+      Modality: 'CT',
+      ImagePositionPatient: [0, 0, z],
+      ImageOrientationPatient: axial,
+      FrameOfReferenceUID: '2.25.9',
+      ...changes,
+    }).header,
+  );
+  if (place === undefined) throw new Error('the film has no place');
+  return place;
 }
 
 describe('arrangeSeries', () => {
@@ -71,20 +74,77 @@ describe('arrangeSeries', () => {
   });
 });
 
+describe('placesOf', () => {
+  const group = (z: number): object => ({
+    PlanePositionSequence: [{ ImagePositionPatient: [0, 0, z] }],
+    PixelMeasuresSequence: [{ PixelSpacing: [0.5, 0.5] }],
+  });
+  const shared = [{ PlaneOrientationSequence: [{ ImageOrientationPatient: axial }] }];
+  const enhanced = (positions: readonly number[], changes: Readonly<Record<string, unknown>> = {}): readonly Place[] =>
+    placesOf(
+      film({
+        NumberOfFrames: String(positions.length),
+        PerFrameFunctionalGroupsSequence: positions.map(group),
+        SharedFunctionalGroupsSequence: shared,
+        ...changes,
+      }).header,
+    );
+
+  it('gives each frame its own place: a volume whatever their order in the file', () => {
+    expect(arrangeSeries(enhanced([10, 0, 5]))).toMatchObject({ order: [1, 2, 0], volume: { spacingMm: 5 } });
+    expect(arrangeSeries(enhanced([10, 0, 10])).refusal).toMatchObject({ code: 'series-duplicate-slice' });
+  });
+
+  it('an enhanced object of one frame has the place of its group', () => {
+    expect(enhanced([7])[0]?.position).toEqual([0, 0, 7]);
+  });
+
+  it('the one position of an object without functional groups is no place of its frames', () => {
+    const frames = { NumberOfFrames: '3', ImagePositionPatient: [0, 0, 1], ImageOrientationPatient: axial };
+    const places = placesOf(film(frames).header);
+    expect(places.map(({ position }) => position)).toEqual([null, null, null]);
+    expect(arrangeSeries(places).refusal).toMatchObject({ code: 'series-irregular' });
+  });
+
+  it('more frames than can be are refused before any is looked at', () => {
+    expect(() => placesOf(film({ NumberOfFrames: '999999999999' }).header)).toThrow(expect.objectContaining({ code: 'dicom-too-large' }));
+    expect(() => placesOf(film({ NumberOfFrames: '0' }).header)).toThrow(expect.objectContaining({ code: 'dicom-malformed' }));
+    expect(() => enhanced([1, 2], { NumberOfFrames: '3' })).toThrow(expect.objectContaining({ code: 'dicom-malformed' }));
+  });
+});
+
 describe.skipIf(!available('shared'))('arrangeSeries on the reference series', () => {
+  it.each([
+    ['ct-toshiba-2f', 10, [1, 0]],
+    ['mr-hyperfine-8f', 5, [0, 1, 2, 3, 4, 5, 6, 7]],
+    ['mr-philips-8f', 1.2, [0, 1, 2, 3, 4, 5, 6, 7]],
+    ['mr-siemens-8f', 0.9, [0, 1, 2, 3, 4, 5, 6, 7]],
+  ])('the frames of %s are a volume of %d mm', (name, spacingMm, expected) => {
+    const { order, volume } = arrangeSeries(placesOf(readShared(`dicom/enhanced/${name}.dcm`).header));
+    expect(order).toEqual(expected);
+    expect(volume?.spacingMm).toBeCloseTo(spacingMm, 3);
+  });
+
+  it('frames at the same place at several times, and frames without a place, are no volume', () => {
+    const code = (name: string): unknown => arrangeSeries(placesOf(readShared(`dicom/enhanced/${name}.dcm`).header)).refusal?.code;
+    expect([code('mr-philips-fmri-32f'), code('emri_small')]).toEqual(['series-duplicate-slice', 'series-irregular']);
+  });
+
   it('agrees with the verdict of every row of the manifest', () => {
     const { dicom, series } = readManifest();
     const rows = series.map(({ folder, seriesUID, instances, volume }) => {
       const files = dicom.filter((entry) => entry.path.startsWith(`${folder}/`) && entry.seriesUID === seriesUID);
-      const headers = files.flatMap(({ path }) => {
+      const places = files.flatMap(({ path }) => {
         // Files without preamble are refused as files; their rows have no geometry anyway.
         if (/JLS._RGB_ILV/.test(path)) return [];
-        return [readShared(path).header];
+        const [place] = placesOf(readShared(path).header);
+        return place === undefined ? [] : [place];
       });
-      const arranged = arrangeSeries(headers);
+      const arranged = arrangeSeries(places);
       return {
         folder,
         instances,
+        hasGroups: files.some(({ path }) => /enhanced|fragments/.test(path)),
         files: files.length,
         expected: volume,
         found: arranged.refusal?.code ?? (arranged.volume ? 'regular' : 'single'),
@@ -92,10 +152,11 @@ describe.skipIf(!available('shared'))('arrangeSeries on the reference series', (
     });
     console.table(rows);
     expect(rows.length).toBeGreaterThan(25);
-    for (const { expected, found, instances, files } of rows) {
+    for (const { expected, found, instances, files, hasGroups } of rows) {
       expect(files).toBe(instances);
       if (expected === 'regular') expect(found).toBe('regular');
-      else if (expected.startsWith('no geometry')) expect(found).toBe('series-irregular');
+      // The manifest looked at the top level only: files with functional groups have places.
+      else if (expected.startsWith('no geometry') && !hasGroups) expect(found).toBe('series-irregular');
       else if (expected.includes('duplicate') && !expected.includes('orientations')) expect(found).toBe('series-duplicate-slice');
       else expect(found).toMatch(/^series-/);
     }
