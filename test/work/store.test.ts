@@ -58,13 +58,18 @@ function suite(name: string, locate: () => Promise<StoreLocation>, end: () => vo
       expect(await settleReady(store, draftOf('a'), 'pending', ['fhir', 'pacs'])).toBe(true);
       expect(await settleReady(store, draftOf('a'), 'pending', ['fhir', 'pacs'])).toBe(false);
       expect(await readSnapshot(store.query, 'a')).toBeNull();
-      expect(await readDraft(store.query, 'a')).toEqual({ state: 'ready', draft: draftOf('a') });
+      expect(await readDraft(store.query, 'a')).toEqual({ state: 'ready', draft: draftOf('a'), isSuperseded: false });
     });
 
     test('a failed draft keeps its code, and its request until retention', async () => {
       await register('b');
       await settleFailed(store.query, 'b', 'dicomweb-truncated', 'the answer ended early');
-      expect(await readDraft(store.query, 'b')).toEqual({ state: 'failed', code: 'dicomweb-truncated', message: 'the answer ended early' });
+      expect(await readDraft(store.query, 'b')).toEqual({
+        state: 'failed',
+        code: 'dicomweb-truncated',
+        message: 'the answer ended early',
+        isSuperseded: false,
+      });
       expect(await readSnapshot(store.query, 'b')).not.toBeNull();
       await store.query(`update draft set settled_at = now() - interval '2 hours' where key = 'b'`);
       const pictures = await openPictureCache(mkdtempSync(join(tmpdir(), 'wetread-none-')), newSealKey());
