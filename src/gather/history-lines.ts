@@ -65,20 +65,34 @@ export function allergy(one: forms.AllergyResource, regions: readonly string[]):
 }
 
 /** Name of the medication: in place, contained, or another resource that was read; null = only a reference that leads nowhere. */
-function medicationName(one: forms.MedicationRequestResource, others: readonly unknown[]): string | null {
+function medicationName(one: forms.MedicationRequestResource, named: ReadonlyMap<string, string>): string | null {
   const inPlace = forms.wordsOf(one.medicationCodeableConcept);
   const to = one.medicationReference;
   if (inPlace !== null || to === null) return inPlace;
   const contained = one.contained.find(({ id }) => to.reference === `#${String(id)}`);
-  const id = forms.relative(to, 'Medication');
-  const { good } = forms.readAll(forms.historyForms.Medication, 'Medication', contained === undefined ? others : [contained]);
-  const named = good.find((medication) => contained !== undefined || `Medication/${medication.id}` === id);
-  return forms.wordsOf(named?.code ?? null) ?? to.display;
+  const id = contained === undefined ? forms.relative(to, 'Medication') : `Medication/${String(contained.id)}`;
+  const names = contained === undefined ? named : medicationNames([contained]);
+  return (id === null ? undefined : names.get(id)) ?? to.display;
 }
 
-export function medication(one: forms.MedicationRequestResource, regions: readonly string[], others: readonly unknown[]): Line | null {
+/** Names of the Medications among resources by `Medication/id`; read once, since a record may hold thousands. */
+export function medicationNames(resources: readonly unknown[]): ReadonlyMap<string, string> {
+  const { good } = forms.readAll(forms.historyForms.Medication, 'Medication', resources);
+  return new Map(
+    good.toReversed().flatMap(({ id, code }) => {
+      const words = forms.wordsOf(code);
+      return words === null ? [] : [[`Medication/${id}`, words] as const];
+    }),
+  );
+}
+
+export function medication(
+  one: forms.MedicationRequestResource,
+  regions: readonly string[],
+  named: ReadonlyMap<string, string>,
+): Line | null {
   if (one.status === 'entered-in-error' || one.status === 'cancelled' || one.status === 'draft') return null;
-  const name = medicationName(one, others);
+  const name = medicationName(one, named);
   const current = one.status === 'active' || one.status === 'on-hold';
   return {
     kind: 'medication',

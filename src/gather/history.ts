@@ -9,7 +9,7 @@ import type { Warning } from '#domain/errors.ts';
 import type { Evidence, HistoryItem, RankedStudy } from '#domain/evidence.ts';
 import type { Order } from '#domain/order.ts';
 import type { Patient } from '#domain/patient.ts';
-import { allergy, condition, type Line, medication, procedure, result } from './history-lines.ts';
+import { allergy, condition, type Line, medication, medicationNames, procedure, result } from './history-lines.ts';
 import { historyForms, mayBeOf, type Reference, readAll } from './resources.ts';
 
 export interface History {
@@ -75,6 +75,7 @@ export function historyOf(
 ): History {
   const { regions } = order;
   const from = { resources, patientId: patient.id };
+  const named = medicationNames(resources);
   const forms = historyForms;
   const kinds = [
     readKind(
@@ -96,7 +97,7 @@ export function historyOf(
       'MedicationRequest',
       from,
       (one) => one.subject,
-      (one) => medication(one, regions, resources),
+      (one) => medication(one, regions, named),
     ),
     readKind(
       forms.AllergyIntolerance,

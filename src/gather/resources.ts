@@ -183,7 +183,7 @@ export type ProcedureResource = z.infer<typeof historyForms.Procedure>;
 
 /** The resources of one type that could be read, and how many of that type could not. */
 export function readAll<T extends z.ZodType>(form: T, type: string, resources: readonly unknown[]): { good: z.infer<T>[]; broken: number } {
-  const ofType = resources.filter((one) => z.object({ resourceType: z.literal(type) }).safeParse(one).success);
+  const ofType = resources.filter((one) => typeof one === 'object' && one !== null && 'resourceType' in one && one.resourceType === type);
   const good = ofType.flatMap((one) => {
     const parsed = form.safeParse(one);
     return parsed.success ? [parsed.data] : [];

@@ -126,9 +126,22 @@ function isOf(hit: object, patientId: string, bases: readonly string[]): boolean
 }
 
 async function searchWith(client: FhirClient, what: Wanted, patientId: string, { bases, signal }: Sources): Promise<Read> {
-  const found = await client.search(what.type, what.params(patientId), { signal, accept: (hit) => isOf(hit, patientId, bases) });
+  const options = { signal, accept: (hit: object) => isOf(hit, patientId, bases) };
+  const params = what.params(patientId);
+  const refused: Warning[] = [];
+  const found = await client.search(what.type, params, options).catch(async (error) => {
+    if (codeOf(error) !== 'fhir-refused') throw error;
+    // A parameter that the server does not know: whatever it would have left out, gather leaves out too.
+    const message = `The server refused the search of ${what.type}; all of the patient's were asked for instead.`;
+    refused.push({ code: 'fhir-refused', message });
+    return client.search(
+      what.type,
+      params.filter(([name]) => name === 'patient' || name === '_count'),
+      options,
+    );
+  });
   const incomplete = found.complete ? [] : [{ code: 'fhir-incomplete', message: `The search of ${what.type} was not read to its end.` }];
-  return { resources: [...found.hits, ...found.included], warnings: [...found.warnings, ...incomplete] };
+  return { resources: [...found.hits, ...found.included], warnings: [...refused, ...found.warnings, ...incomplete] };
 }
 
 /** Tries the lanes in turn; when none answers the reason is a warning. */
