@@ -58,7 +58,11 @@ function suite(name: string, locate: () => Promise<StoreLocation>, end: () => vo
       expect(await settleReady(store, draftOf('a'), 'pending', ['fhir', 'pacs'])).toBe(true);
       expect(await settleReady(store, draftOf('a'), 'pending', ['fhir', 'pacs'])).toBe(false);
       expect(await readSnapshot(store.query, 'a')).toBeNull();
-      expect(await readDraft(store.query, 'a')).toEqual({ state: 'ready', draft: draftOf('a'), isSuperseded: false });
+      expect(await readDraft(store.query, 'a')).toEqual({
+        state: 'ready',
+        draft: { ...draftOf('a'), supersedes: [] },
+        isSuperseded: false,
+      });
     });
 
     test('a failed draft keeps its code, and its request until retention', async () => {
