@@ -1,6 +1,7 @@
 /** What every command shares: option parsers, the log, the progress line, and waiting for a signal. */
 import { InvalidArgumentError } from 'commander';
 import pino, { type Logger } from 'pino';
+import { faultOf } from '#domain/fault.ts';
 
 /** A whole number that is not negative. */
 export function wholeNumber(text: string): number {
@@ -14,9 +15,17 @@ export function several(text: string, before: readonly string[]): readonly strin
   return [...before, text];
 }
 
-/** Logs go to stderr, so that stdout is for results alone. */
+/** Logs go to stderr, so that stdout is for results alone. Of an error they have kind, code and place: a message may repeat a patient's data. */
 export function logger(level: string): Logger {
-  return pino({ level, base: null }, pino.destination(2));
+  return pino({ level, base: null, serializers: { err: faultOf } }, pino.destination(2));
+}
+
+/** What nobody caught ends the process, as it does anyway, but with its place in the log instead of its message on stderr. */
+export function endOnUncaught(log: Logger): void {
+  process.on('uncaughtException', (err) => {
+    log.fatal({ code: 'internal', err }, 'a fault that nobody caught');
+    process.exit(1);
+  });
 }
 
 /** A line on stderr that overwrites itself on a terminal, and is left out elsewhere. */
