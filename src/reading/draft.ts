@@ -25,6 +25,7 @@ import { askAll, withQuestions } from './ask.ts';
 import type { Reader } from './bundles.ts';
 import { readInstances } from './evidence.ts';
 import { type ImageRules, readImages } from './images.ts';
+import type { Account, Memory } from './memory.ts';
 import type { Request } from './snapshot.ts';
 import { mostImages, promptsOf } from './task.ts';
 
@@ -32,6 +33,7 @@ export interface DraftTools {
   readonly pacs: Dicomweb;
   readonly fhir: FhirClient;
   readonly pictures: PictureCache;
+  readonly memory: Memory;
   readonly identity: ImageRules['identity'];
   readonly now: () => Date;
   /** Milliseconds of a steady clock. */
@@ -40,10 +42,20 @@ export interface DraftTools {
 
 /** @throws the coded reason why there is no draft */
 export async function makeDraft(request: Request, reader: Reader, tools: DraftTools): Promise<Draft> {
+  const memory = tools.memory.open();
+  try {
+    return await draftIn(memory, request, reader, tools);
+  } finally {
+    memory.close();
+  }
+}
+
+async function draftIn(memory: Account, request: Request, reader: Reader, tools: DraftTools): Promise<Draft> {
   const { evidence } = request;
   const { manifest } = reader.bundle;
   const maxImages = mostImages(manifest, reader.task, reader.countTokens);
   const read = await readImages(evidence, tools.pacs, {
+    memory,
     identity: tools.identity,
     modalities: manifest.intendedUse.modalities,
     maxImages,

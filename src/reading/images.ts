@@ -8,6 +8,7 @@
 
 import { identityOf } from '#dicom/facts.ts';
 import { pictureOf } from '#dicom/picture.ts';
+import { describePixels } from '#dicom/pixel-description.ts';
 import { type DicomFile, readPart10, uidsOf } from '#dicom/read.ts';
 import { arrangeSeries, type Place, placesOf } from '#dicom/volume.ts';
 import type { Dicomweb } from '#dicomweb/client.ts';
@@ -20,11 +21,14 @@ import { isCrossSectional } from '#domain/relevance.ts';
 import { imageKey, type Series, type Slice, type Study } from '#domain/study.ts';
 import type { Uid } from '#domain/uid.ts';
 import { type PlannedImage, planImages, type SliceRule } from '#prompt/plan.ts';
+import type { Account } from './memory.ts';
 
 export interface ImageRules {
   readonly identity: Pick<GateContext, 'defaultIssuer' | 'issuers'>;
   readonly modalities: readonly string[];
   readonly maxImages: number;
+  /** What this job holds of instances and pixels; the caller closes it when the pictures are no longer needed. */
+  readonly memory: Account;
   /** How the bundle wants CT shown; absent = in grey. */
   readonly ctWindows?: CtWindows | undefined;
   /** Which slices are shown of more than there are places; absent = the middles. */
@@ -52,26 +56,33 @@ export async function readImages(evidence: Evidence, pacs: Dicomweb, rules: Imag
     const study = planned[0]?.ref.study;
     if (study === undefined) continue;
     const files = new Map<Uid, DicomFile>();
-    for await (const file of fetchFiles(
+    let heldFiles = 0;
+    for await (const { file, held } of fetchFiles(
       pacs,
       study,
       seriesOf(arranged, series),
       planned.map(({ ref }) => ref.instance),
+      rules.memory,
       warnings,
     )) {
       checkOwner(file, evidence, rules);
       files.set(uidsOf(file.header).instance, file);
+      heldFiles += held;
     }
     for (const image of planned) {
       const file = files.get(image.ref.instance);
       if (file === undefined) throw missing(1, planned.length);
+      const decoded = decodedBytes(file);
+      await rules.memory.hold(decoded, 'the pixels of an image');
       const picture = await pictureOf(file, { frame: image.ref.frame, ctWindows: rules.ctWindows });
+      rules.memory.free(decoded - picture.pixels.length);
       if (picture.ref.frame !== image.ref.frame) {
         const message = `Only frame ${picture.ref.frame} of an object is shown: the PACS does not list how many it has.`;
         warnings.push({ code: 'images-dropped', message });
       }
       pictures.push(picture);
     }
+    rules.memory.free(heldFiles);
   }
   const slices = new Map(plan.images.flatMap(({ ref, slice }) => (slice === null ? [] : [[imageKey(ref), slice] as const])));
   return { pictures, slices, warnings };
@@ -90,22 +101,31 @@ function seriesOf(evidence: Evidence, uid: Uid): Series {
   return found;
 }
 
+/** Bytes that decoding a frame takes: its values, 4 bytes each at most, and the picture made of them. */
+function decodedBytes({ header }: DicomFile): number {
+  const { rows, columns, samples } = describePixels(header);
+  return rows * columns * samples * 5;
+}
+
 function missing(count: number, of: number): WetreadError {
   return new WetreadError('dicomweb-missing-instances', `${count} of ${of} instances that the PACS lists could not be fetched`);
 }
 
+/** Each file with the bytes that are held for it; whoever drops the file frees them. */
 async function* fetchFiles(
   pacs: Dicomweb,
   study: Uid,
   series: Series,
   instances: readonly Uid[],
+  memory: Account,
   warnings: Warning[],
-): AsyncGenerator<DicomFile> {
+): AsyncGenerator<{ readonly file: DicomFile; readonly held: number }> {
   const wanted = [...new Set(instances)];
   let received = 0;
   for await (const { bytes } of pacs.retrieve(study, series, wanted, { onWarning: (warning) => warnings.push(warning) })) {
     received += 1;
-    yield readPart10(bytes);
+    await memory.hold(bytes.length, 'an instance');
+    yield { file: readPart10(bytes), held: bytes.length };
   }
   if (received < wanted.length) throw missing(wanted.length - received, wanted.length);
 }
@@ -139,8 +159,9 @@ async function arrangeOne(
 ): Promise<Series> {
   const slices: (Slice & { readonly place: Place })[] = [];
   const uids = series.instances.map(({ uid }) => uid);
-  for await (const file of fetchFiles(pacs, study.uid, series, uids, warnings)) {
+  for await (const { file, held } of fetchFiles(pacs, study.uid, series, uids, rules.memory, warnings)) {
     checkOwner(file, evidence, rules);
+    rules.memory.free(held);
     const { instance } = uidsOf(file.header);
     const places = placesOf(file.header);
     slices.push(...places.map((place, at) => ({ instance, frame: places.length > 1 ? at + 1 : null, place })));

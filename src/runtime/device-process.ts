@@ -4,6 +4,7 @@
  * It is a process and not a thread because the library blocks its event loop while it computes, and because a crash or a kill in here must
  * cost one attempt, never the service.
  */
+import { constants, getPriority, setPriority } from 'node:os';
 import { codeOf, WetreadError } from '#domain/errors.ts';
 import { openBundle } from '#model/bundle.ts';
 import { type Conversation, openConversation } from './conversation.ts';
@@ -11,6 +12,9 @@ import type { CallMessage, CallName, Calls, OpenReply, ReplyMessage } from './de
 import { type KnownAnswers, tryKnownAnswers } from './known-answer.ts';
 import { openStockRuntime } from './ort-stock.ts';
 import type { Provider } from './port.ts';
+
+// Whoever waits for a card waits for the service, not for the engine, though both want the same cores. Threads that start later inherit it.
+setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
 
 let conversation: Conversation | null = null;
 

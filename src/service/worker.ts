@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { startReaders } from '#reading/bundles.ts';
 import { deliverFhir, deliverSr } from '#reading/deliver.ts';
+import { openMemory } from '#reading/memory.ts';
 import { type WorkerOptions, workOn } from '#reading/worker.ts';
 import { serviceVersion } from '#src/version.ts';
 import { audit } from '#work/audit.ts';
@@ -26,6 +27,7 @@ export async function startWorker(parts: Parts, stack: AsyncDisposableStack): Pr
     pacs: lanes.pacs,
     fhir: lanes.fhir,
     pictures,
+    memory: openMemory(site.limits.pixelBytes, jobsAtOnce),
     identity: site.patients,
     now,
     steady: () => performance.now(),

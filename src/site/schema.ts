@@ -140,6 +140,11 @@ const limits = z
       .min(1)
       .default(4 * 1024 * 1024 * 1024)
       .describe('One answer of the PACS.'),
+    pixelBytes: z
+      .int()
+      .min(1)
+      .default(2 * 1024 * 1024 * 1024)
+      .describe('Instances and decoded pixels that one worker holds at once; a single study may take five eighths of it.'),
     pacsTotalMs: milliseconds.default(600_000).describe('One answer of the PACS, body included.'),
     idleMs: milliseconds.default(15_000).describe('Silence after which an answer is given up.'),
     hookBodyBytes: z

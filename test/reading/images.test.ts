@@ -6,6 +6,7 @@ import { type Instance, imageKey } from '#domain/study.ts';
 import { parseUid } from '#domain/uid.ts';
 import { type Neighbour, openNeighbour } from '#net/neighbour.ts';
 import { type ReadImages, readImages } from '#reading/images.ts';
+import { openMemory } from '#reading/memory.ts';
 import { evidence, withSeries } from '../prompt/fixtures.ts';
 import { film, startPacs, type TestPacs } from '../sandbox/dicomweb/start.ts';
 
@@ -70,7 +71,12 @@ async function read(study: string, modality: string, maxImages: number, listed: 
     ...one,
     instances: one.instances.map((instance) => ({ ...instance, ...listed })),
   }));
-  const rules = { identity: { defaultIssuer: null, issuers: [] }, modalities: [modality], maxImages };
+  const rules = {
+    identity: { defaultIssuer: null, issuers: [] },
+    modalities: [modality],
+    maxImages,
+    memory: openMemory(1 << 30, 1).open(),
+  };
   return readImages(evidence(withSeries(study, series)), client, rules);
 }
 
