@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { makeRandomBundle } from '#model/random.ts';
 import { type HospitalPatient, hospitalBundle, makeHospital } from '#phantom/hospital.ts';
 import { patientIssuer, patientSystem } from '#phantom/person.ts';
@@ -18,7 +18,11 @@ export interface Ward {
   readonly patients: readonly HospitalPatient[];
   readonly folder: string;
   /** Starts a service with changes to the usual site; `name` keeps the data of two services apart. */
-  start(name: string, change?: Partial<SiteInput>): Promise<{ readonly url: string; readonly dataFolder: string; stop(): Promise<void> }>;
+  start(
+    name: string,
+    change?: Partial<SiteInput>,
+    log?: Logger,
+  ): Promise<{ readonly url: string; readonly dataFolder: string; stop(): Promise<void> }>;
   close(): Promise<void>;
 }
 
@@ -50,7 +54,7 @@ export async function openWard(): Promise<Ward> {
     sandbox,
     patients: hospital.patients,
     folder,
-    async start(name, change = {}) {
+    async start(name, change = {}, log = pino({ level: 'silent' })) {
       const listening = await listen('service', 0);
       const dataFolder = join(folder, name);
       const input: SiteInput = {
@@ -68,7 +72,7 @@ export async function openWard(): Promise<Ward> {
         ...change,
       };
       const site = parseSite(input, 'test', folder, { env: { KEY: key } });
-      const service = await serve(site, { role: 'all', listening, log: pino({ level: 'silent' }), now: () => new Date() });
+      const service = await serve(site, { role: 'all', listening, log, now: () => new Date() });
       return {
         url: listening.origin,
         dataFolder,
