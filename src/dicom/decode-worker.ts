@@ -6,7 +6,7 @@
 import { parentPort } from 'node:worker_threads';
 import { type ErrorCode, WetreadError } from '#domain/errors.ts';
 import { decodeCodestream } from './codecs.ts';
-import { requireKnownAnswers } from './known-answers.ts';
+import { type Decode, decoderGate } from './known-answers.ts';
 import type { PixelDescription } from './pixel-description.ts';
 import type { StoredFrame } from './stored.ts';
 import type { Codec } from './transfer-syntax.ts';
@@ -19,16 +19,25 @@ export interface DecodeRequest {
 
 export type DecodeReply = { readonly frame: StoredFrame } | { readonly code: ErrorCode; readonly message: string };
 
-parentPort?.on('message', async ({ codec, bytes, description }: DecodeRequest) => {
-  try {
-    await requireKnownAnswers(codec);
-    const frame = await decodeCodestream(codec, bytes, description);
-    // valuesOf and the colour conversion made the values in memory of their own, which can be handed over.
-    parentPort?.postMessage({ frame } satisfies DecodeReply, [frame.values.buffer as ArrayBuffer]);
-  } catch (error) {
-    // What is not ours comes out of a decoder (memory, an index out of range): for the reader of the draft the image is damaged.
-    const code = error instanceof WetreadError ? error.code : 'pixel-damaged';
-    const reply: DecodeReply = { code, message: error instanceof Error ? error.message : String(error) };
-    parentPort?.postMessage(reply);
-  }
+/** Checks a decoder at its first use, then decodes; every fault is a reply. The tests give a decoder that is wrong. */
+export function answering(decode: Decode = decodeCodestream): (request: DecodeRequest) => Promise<DecodeReply> {
+  const requireKnownAnswers = decoderGate(decode);
+  return async ({ codec, bytes, description }) => {
+    try {
+      await requireKnownAnswers(codec);
+      return { frame: await decode(codec, bytes, description) };
+    } catch (error) {
+      // What is not ours comes out of a decoder (memory, an index out of range): for the reader of the draft the image is damaged.
+      const code = error instanceof WetreadError ? error.code : 'pixel-damaged';
+      return { code, message: error instanceof Error ? error.message : String(error) };
+    }
+  };
+}
+
+const answer = answering();
+
+parentPort?.on('message', async (request: DecodeRequest) => {
+  const reply = await answer(request);
+  // valuesOf and the colour conversion made the values in memory of their own, which can be handed over.
+  parentPort?.postMessage(reply, 'frame' in reply ? [reply.frame.values.buffer as ArrayBuffer] : []);
 });

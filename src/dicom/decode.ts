@@ -4,8 +4,9 @@
  * Source: PS3.5 annex A.
  */
 import { WetreadError } from '#domain/errors.ts';
-import { openDecodePool } from './decode-pool.ts';
+import { type DecodePool, openDecodePool } from './decode-pool.ts';
 import { encapsulatedFrame } from './frames.ts';
+import { checkDecoders, type DecoderCheck } from './known-answers.ts';
 import { describePixels } from './pixel-description.ts';
 import type { DicomFile } from './read.ts';
 import { nativeFrame, type StoredFrame, storedOfNative } from './stored.ts';
@@ -13,6 +14,11 @@ import { codecFor, isNative } from './transfer-syntax.ts';
 
 /** The process's workers; idle ones do not keep it alive. */
 const pool = openDecodePool();
+
+/** Every known answer through the workers, as frames of files go. For the start of a service; a worker refuses what fails by itself. */
+export function checkWorkers(workers: Pick<DecodePool, 'decode'> = pool): Promise<readonly DecoderCheck[]> {
+  return checkDecoders((codec, bytes, description) => workers.decode(codec, bytes, description));
+}
 
 /**
  * @param frame 1-based

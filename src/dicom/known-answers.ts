@@ -1,8 +1,8 @@
 /**
- * One 16 x 16 image per decoder with the values it must give, so that a broken decoder is switched off instead of believed.
+ * 16 x 16 images for each decoder with the values it must give, so that a broken decoder is switched off instead of believed.
  *
  * The signed image is a ramp in mixed order with both ends of 12 bits in it. Made with dcmtk 3.6.7 (RLE, JPEG, JPEG-LS) and the
- * encoders of the wasm packages (JPEG 2000, HTJ2K).
+ * encoders of the wasm packages (JPEG 2000, HTJ2K, near-lossless and colour JPEG-LS) and libjpeg (colour JPEG).
  */
 import { WetreadError } from '#domain/errors.ts';
 import { decodeCodestream } from './codecs.ts';
@@ -34,7 +34,15 @@ function grey(bitsStored: number, signedValues: boolean, value: (i: number) => n
 
 const signed = grey(12, true, (i) => (i === 255 ? 2047 : ((i * 37) % 256) * 16 - 2048), 0);
 const eight = grey(8, false, (i) => i, 1);
-const twelve = grey(12, false, (i) => i * 16 + (i >> 4), 1);
+const withLoss = (tolerance: number): Image => grey(12, false, (i) => i * 16 + (i >> 4), tolerance);
+const twelve = withLoss(1);
+
+/** Red grows downwards, green to the right, blue falls along both. */
+function colour(photometric: PixelDescription['photometric'], tolerance: number): Image {
+  const description: PixelDescription = { ...eight.description, samples: 3, photometric };
+  const values = eight.values.flatMap((i) => [(i >> 4) * 16, (i % 16) * 16, 255 - (i >> 4) * 8 - (i % 16) * 8]);
+  return { description, values, tolerance };
+}
 
 interface KnownAnswer {
   readonly name: string;
@@ -135,6 +143,64 @@ const knownAnswers: readonly KnownAnswer[] = [
       '/5h3/9r3/+t3/51zX8CyFyx3heSDiz6qSlA2ghQBGzAf7/P/9n/37v/3/73/9+33//f9//e7//f9//fu//f/8//3//f/uf/33/f/uf/3//f/3/f/if/3d/' +
       '/vf/f/f/f/9f/32f/2f/cSQAaCKeDfTyv3jemr4fGQA/jGQBGbYB/9k=',
   },
+  {
+    name: 'JPEG, colour',
+    codec: 'jpeg',
+    image: colour('YBR_FULL', 3),
+    codestream:
+      '/9j/2wBDAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQH/2wBDAQEBAQEBAQEBAQEBAQEBAQ' +
+      'EBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQH/wAARCAAQABADAREAAhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAACQr/' +
+      'xAAoEAAAAQoFBQAAAAAAAAAAAAABAAcIERVCQ2FxkSMkNVHRAjFTYqH/xAAXAQEBAQEAAAAAAAAAAAAAAAAKCQcI/8QAKxEAAAIGCAcBAAAAAAAAAAAAATEABw' +
+      'gRQ1EVJCU0QVNhcQIDISNCgZFS/9oADAMBAAIRAxEAPwAQUZTcLZ+XGF36d1S2ELEjxqlfTqSrvTvRCPUphhsWRLuZhvlnDEgg7GYJQ+jIbjT8AITtORtISNW1' +
+      'Uvp1JV3Nib6/B9CkfF3MxXyz8zw3wDhQ2EZDcLZ+X8TtJe3wuqGql9PpKu5sTfX4PoUdYu5mG+Wd+y5I6zByUPoyG50/ACE7TkbEapqlfTqSrvTvRCPUphhsUf' +
+      'V3sw3uz8w+UHDOQJ//2Q==',
+  },
+  {
+    name: 'JPEG-LS, near-lossless',
+    codec: 'jpeg-ls',
+    image: withLoss(2),
+    codestream:
+      '/9j/9wALDAAQABABAREA/9oACAEBAAIAAKtb1u9b29u+gWxbOzsyZNtYDGm2miVK5mlKlKqWM1KqVUrGbnz5xk//fM3/fRk//yMn/3Rk/3+Yv/8jJ/98xf9/MX' +
+      '//TF//cP/Z',
+  },
+  {
+    name: 'JPEG-LS, colour',
+    codec: 'jpeg-ls',
+    image: colour('RGB', 0),
+    codestream:
+      '/9j/9wARCAAQABADAREAAhEAAxEA/9oADAMBAAIAAwAAAgBLgAAQSQHdIX6SfqT9SKFIoV9KvpV1KuqV1SuqVtStqAACgSUCVOiZFUonpycnLlq666gQda6666' +
+      '7nOc5znduNV3d3d3d3d3bC27u7u7u//3oV/3//f/9/gj//f/9//3Lv/3//f/98u/9//3//f2z/f/9//3/bP/9//3//ds//f/9//32z/3//f/9/qv9//3//f+q/' +
+      '/3//f/96r/9//3//foD/2Q==',
+  },
+  {
+    name: 'JPEG 2000, irreversible',
+    codec: 'jpeg2000',
+    image: withLoss(1),
+    codestream:
+      '/0//UQApAAAAAAAQAAAAEAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAABCwEB/1IADAACAAEAAgQEAAD/XAARQn9ScAVwBXBHd9N303di/2QAJQABQ3JlYXRlZC' +
+      'BieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS40/5AACgAAAAAAfQAB/5PH/gA4EYPLB5aMcAJN8qytIZmEnfymxl6GW8QqUdb3P8AfUFQfsJAiGCM6nCLmwhNzA34m' +
+      'jcaPogaGM3db1uDF+jfbwAfIMgPwGAA2oX50lxghRJDZFxg9pi1lYRmDcsbKY9EtMdKuQTzJrjMtwr//2Q==',
+  },
+  {
+    name: 'JPEG 2000, colour',
+    codec: 'jpeg2000',
+    image: colour('YBR_RCT', 0),
+    codestream:
+      '/0//UQAvAAAAAAAQAAAAEAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAADBwEBBwEBBwEB/1IADAACAAEBAgQEAAH/XAAKQEBISFBISFD/ZAAlAAFDcmVhdGVkIG' +
+      'J5IE9wZW5KUEVHIHZlcnNpb24gMi41LjT/kAAKAAAAAACdAAH/k8+0PBILyR42EPPn0ObcJhTgid+AiBQA4E+hf/PNnC3gAu7zu8FR34BwCPGcjLQHNu5nGNPr' +
+      'M2/A+QJAfCGAIhh3vwN/v8PqBYPnCCFsq/HXAM/VUcPqBYfUCiFuBl1/A3/dUj/AfCJAOhg2oYQ/PaYzwfOEgfIEADX1gnc+YqKvwfOEg+cKNfWXzz2mNGB//9' +
+      'k=',
+  },
+  {
+    name: 'HTJ2K, irreversible',
+    codec: 'htj2k',
+    image: withLoss(1),
+    codestream:
+      '/0//UQApQAAAAAAQAAAAEAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAABCwEB/1AACAACAAAAJ/9SAAwAAgABAAIEBEAA/1wAESKEuIUhhSGFjXz2fPZ8mf9kAB' +
+      'cAAU9wZW5KUEggVmVyIDAuMzEuMC7/kAAKAAAAAADCAAH/k8AAXSCJjSJmXqIG2UvIG779W3wxADulPfBjlghuJ94YjDBjoQAAtwDAAFqwABbwOAZgZgYEBGMA' +
+      'ZmZAQP4GcHCEWZcAtmXYlmFbhm0ZV8MjV8MjV8MjV8MjAxgAxxCA0LkAwAC3YABdcBCaRhAANo0gAGwaQQDYNILwXSV/JX8lfhCvC3wAOnV0dHR0dHTKMWI5jF' +
+      'iOEeUYsRwjyjFiOUaUY8QfQpQKdMpQKboQga0EIGoxAf/Z',
+  },
 ];
 
 export interface DecoderCheck {
@@ -144,9 +210,9 @@ export interface DecoderCheck {
   readonly fault: string | null;
 }
 
-type Decode = typeof decodeCodestream;
+export type Decode = typeof decodeCodestream;
 
-/** Runs every known answer in this thread. For `doctor`; the tests give a decoder that is wrong. */
+/** Runs every known answer, in this thread unless `decode` does it elsewhere; the tests give a decoder that is wrong. */
 export async function checkDecoders(decode: Decode = decodeCodestream): Promise<readonly DecoderCheck[]> {
   const checks: DecoderCheck[] = [];
   for (const codec of codecs) checks.push(...(await checkDecoder(codec, decode)));
@@ -165,26 +231,27 @@ async function faultOf({ codec, image, codestream }: KnownAnswer, decode: Decode
   try {
     const { values } = await decode(codec, new Uint8Array(Buffer.from(codestream, 'base64')), image.description);
     const wrong = image.values.filter((value, i) => Math.abs(value - (values[i] ?? Number.NaN)) > image.tolerance).length;
-    return wrong === 0 && values.length === 256 ? null : `${wrong} of 256 values differ`;
+    return wrong === 0 && values.length === image.values.length ? null : `${wrong} of ${image.values.length} values differ`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-const checked = new Map<Codec, Promise<readonly DecoderCheck[]>>();
-
 /**
- * Checks a decoder once in this thread.
- * @throws transfer-syntax-unsupported when it does not give the known answer
+ * A check of each decoder before its first use: a worker believes none before.
+ * @returns throws transfer-syntax-unsupported when the decoder does not give its known answers
  */
-export async function requireKnownAnswers(codec: Codec): Promise<void> {
-  const checks = checked.get(codec) ?? checkDecoder(codec, decodeCodestream);
-  checked.set(codec, checks);
-  const failed = (await checks).find(({ fault }) => fault !== null);
-  if (failed !== undefined) {
-    throw new WetreadError(
-      'transfer-syntax-unsupported',
-      `${failed.name}: switched off, the decoder fails its known-answer test (${failed.fault})`,
-    );
-  }
+export function decoderGate(decode: Decode = decodeCodestream): (codec: Codec) => Promise<void> {
+  const checked = new Map<Codec, Promise<readonly DecoderCheck[]>>();
+  return async (codec) => {
+    const checks = checked.get(codec) ?? checkDecoder(codec, decode);
+    checked.set(codec, checks);
+    const failed = (await checks).find(({ fault }) => fault !== null);
+    if (failed !== undefined) {
+      throw new WetreadError(
+        'transfer-syntax-unsupported',
+        `${failed.name}: switched off, the decoder fails its known-answer test (${failed.fault})`,
+      );
+    }
+  };
 }

@@ -14,6 +14,7 @@ import type { Site } from '#site/site.ts';
 import type { Listening } from '#src/listen.ts';
 import { releaseLeases } from '#work/outbox.ts';
 import type { Store } from '#work/store.ts';
+import { reportDecoders } from './decoders.ts';
 import { openDoors } from './doors.ts';
 import { openParts, type Role } from './parts.ts';
 import { startWorker } from './worker.ts';
@@ -43,7 +44,7 @@ export async function serve(site: Site, { role, listening, log, now }: ServeOpti
   const parts = await openParts({ site, role, log, now }, stack);
   // The embedded store's folder is locked, so nobody else delivers from it.
   if (parts.store.kind === 'embedded') await releaseLeases(parts.store.query);
-  if (role !== 'api') await startWorker(parts, stack);
+  if (role !== 'api') await Promise.all([startWorker(parts, stack), reportDecoders(log)]);
   const app = express().disable('x-powered-by');
   app.use(helmet({ contentSecurityPolicy: false, crossOriginResourcePolicy: { policy: 'cross-origin' }, frameguard: false }));
   app.get('/healthz', (_request, response) => void response.json({ alive: true }));

@@ -1,27 +1,30 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeCodestream } from '#dicom/codecs.ts';
-import { storedFrame } from '#dicom/decode.ts';
+import { checkWorkers, storedFrame } from '#dicom/decode.ts';
+import { answering } from '#dicom/decode-worker.ts';
 import { checkDecoders } from '#dicom/known-answers.ts';
+import { describePixels } from '#dicom/pixel-description.ts';
 import { readPart10 } from '#dicom/read.ts';
 import { codeOf } from '#domain/errors.ts';
 import { available, sharedPath } from '../setup/require.ts';
+import { film } from './fixture.ts';
 import { compare, readManifest, readShared } from './manifest.ts';
 
 describe('checkDecoders', () => {
   it('finds every decoder right on this machine', async () => {
     const checks = await checkDecoders();
-    expect(checks.map(({ name }) => name)).toHaveLength(8);
+    expect(checks.map(({ name }) => name)).toHaveLength(14);
     expect(checks.filter(({ fault }) => fault !== null)).toEqual([]);
   });
 
   it('names every decoder that is wrong in one value, or fails', async () => {
     const wrong = await checkDecoders(async (codec, bytes, description) => {
       const frame = await decodeCodestream(codec, bytes, description);
-      frame.values[255] = (frame.values[255] ?? 0) - 2;
+      frame.values[100] = (frame.values[100] ?? 0) ^ 64;
       return frame;
     });
-    expect(new Set(wrong.map(({ fault }) => fault))).toEqual(new Set(['1 of 256 values differ']));
+    expect(new Set(wrong.map(({ fault }) => fault))).toEqual(new Set(['1 of 256 values differ', '1 of 768 values differ']));
     const failing = await checkDecoders(async () => {
       throw new Error('no memory');
     });
@@ -53,6 +56,29 @@ const refusals = {
   'seg/liver_nonbyte_aligned_j2k.dcm': 'pixel-unsupported',
   'seg/liver_rle.dcm': 'pixel-unsupported',
 };
+
+describe('a worker', () => {
+  it('refuses every frame of a decoder that fails its known answers, and decodes those of the others', async () => {
+    let calls = 0;
+    const answer = answering(async (codec, bytes, description) => {
+      calls += 1;
+      const frame = await decodeCodestream(codec, bytes, description);
+      if (codec === 'rle') frame.values[0] = 7;
+      return frame;
+    });
+    const ask = (codec: 'rle' | 'jpeg-ls') => answer({ codec, bytes: new Uint8Array(0), description: describePixels(film().header) });
+    const refused = { code: 'transfer-syntax-unsupported', message: expect.stringContaining('fails its known-answer test') };
+    expect([await ask('rle'), await ask('rle')]).toMatchObject([refused, refused]);
+    expect(calls).toBe(1);
+    expect(await ask('jpeg-ls')).toMatchObject({ code: 'pixel-damaged' });
+  });
+
+  it('checkWorkers runs every known answer as frames of files go', async () => {
+    const checks = await checkWorkers();
+    expect(checks).toHaveLength(14);
+    expect(checks.filter(({ fault }) => fault !== null)).toEqual([]);
+  });
+});
 
 describe.skipIf(!available('shared'))('storedFrame on the reference images', () => {
   it('gives the same values for one slice in every transfer syntax', async () => {
