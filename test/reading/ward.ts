@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { makeRandomBundle } from '#model/random.ts';
 import { type HospitalPatient, hospitalBundle, makeHospital } from '#phantom/hospital.ts';
 import { patientIssuer, patientSystem } from '#phantom/person.ts';
