@@ -50,6 +50,7 @@ const passing: ReadonlySet<ErrorCode> = new Set([
   'engine-died',
   'engine-timeout',
   'store-unavailable',
+  'disk-full',
   'internal',
 ]);
 

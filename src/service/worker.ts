@@ -43,6 +43,7 @@ export async function startWorker(parts: Parts, stack: AsyncDisposableStack): Pr
     deliver: { fhir: deliverFhir(lanes.fhir, parts.write, now), pacs: deliverSr(lanes.pacs, serviceVersion) },
     maxAttempts: 10,
     leaseSeconds: 30,
+    onFault: (err) => log.error({ code: 'internal', err }, 'delivery attempt failed'),
     onSettled: async ({ draftKey, target, state, code, result }) => {
       if (state === 'pending') return;
       log.info({ target, state, code }, 'delivery settled');

@@ -5,6 +5,7 @@
  * heartbeat, and the monitor gives the job to another.
  */
 import { type Job, PgBoss } from 'pg-boss';
+import { codeOf } from '#domain/errors.ts';
 import type { Store } from './store.ts';
 
 const queue = 'draft';
@@ -54,7 +55,12 @@ export async function openJobs(store: Store, options: JobOptions): Promise<Jobs>
     },
     async work(handle, atOnce) {
       await boss.work(queue, { pollingIntervalSeconds: 0.5, batchSize: 1, localConcurrency: atOnce }, async (jobs: Job<DraftJob>[]) => {
-        for (const job of jobs) await handle(job.data.key);
+        for (const { data } of jobs) {
+          // The queue keeps what is thrown, with its causes: a message may repeat an answer or a row.
+          await handle(data.key).catch((error: unknown) => {
+            throw new Error(codeOf(error));
+          });
+        }
       });
     },
     async stop() {

@@ -4,7 +4,7 @@
  */
 
 import type { Draft } from '#domain/draft.ts';
-import { codeOf } from '#domain/errors.ts';
+import { codeOf, WetreadError } from '#domain/errors.ts';
 import { writtenByStopped } from './bundle-stops.ts';
 import type { Query, Store } from './store.ts';
 
@@ -75,6 +75,8 @@ export interface OutboxOptions {
   readonly maxAttempts: number;
   readonly leaseSeconds: number;
   readonly onSettled?: (row: OutboxRow) => Promise<void>;
+  /** A fault of ours, whose message may repeat what was to be delivered: the row has its code alone. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 /** Delivers everything that is due now, one after the other. @returns how many rows were tried. */
@@ -91,6 +93,7 @@ export async function deliverDue(store: Store, options: OutboxOptions): Promise<
         [...where, JSON.stringify(result)],
       );
     } catch (error) {
+      if (!(error instanceof WetreadError)) options.onFault?.(error);
       const dead = row.attempts >= options.maxAttempts;
       await store.query(
         `update outbox set state = $3, code = $4, message = $5, next_at = now() + make_interval(secs => $6) where draft_key = $1 and target = $2`,
@@ -98,7 +101,7 @@ export async function deliverDue(store: Store, options: OutboxOptions): Promise<
           ...where,
           dead ? 'dead' : 'pending',
           codeOf(error),
-          error instanceof Error ? error.message : String(error),
+          error instanceof WetreadError ? error.message : 'a fault of wetread itself; the log has it',
           backoffSeconds(row.attempts),
         ],
       );

@@ -1,11 +1,12 @@
 /** The encrypted cache of the pictures that the model saw: files, never rows; written, synced, renamed. Retention deletes them. */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { WetreadError } from '#domain/errors.ts';
 import { type SealKey, seal, unseal } from './snapshot.ts';
 
 export interface PictureCache {
-  /** Stores an image file (PNG) and gives its digest. The same bytes twice are one file. */
+  /** Stores an image file (PNG) and gives its digest. The same bytes twice are one file. @throws disk-full */
   put(bytes: Uint8Array): Promise<string>;
   /** The bytes, or null once retention removed them. */
   get(digest: string): Promise<Buffer | null>;
@@ -13,8 +14,20 @@ export interface PictureCache {
   deleteOlderThan(before: Date): Promise<number>;
 }
 
+function systemCode(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+}
+
 function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return systemCode(error) === 'ENOENT';
+}
+
+/** Nothing half written stays, and a disk that is full is said so. */
+async function writeFault(error: unknown, temporary: string): Promise<unknown> {
+  await rm(temporary, { force: true });
+  const code = systemCode(error);
+  if (code === null || !['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) return error;
+  return new WetreadError('disk-full', `a picture could not be kept (${code})`, { hint: 'free some space in dataFolder', cause: error });
 }
 
 export async function openPictureCache(folder: string, key: SealKey): Promise<PictureCache> {
@@ -24,12 +37,10 @@ export async function openPictureCache(folder: string, key: SealKey): Promise<Pi
     async put(bytes) {
       const digest = createHash('sha256').update(bytes).digest('hex');
       const temporary = join(folder, `${digest}.${process.pid}.${Math.random().toString(36).slice(2)}`);
-      const file = await open(temporary, 'w', 0o600);
       try {
-        await file.writeFile(seal(key, `picture:${digest}`, bytes));
-        await file.sync();
-      } finally {
-        await file.close();
+        await writeFile(temporary, seal(key, `picture:${digest}`, bytes), { mode: 0o600, flush: true });
+      } catch (error) {
+        throw await writeFault(error, temporary);
       }
       await rename(temporary, path(digest));
       return digest;

@@ -10,6 +10,7 @@ import type { Site } from '#site/site.ts';
 import { openEmbedded } from './embedded.ts';
 import { lockFolder } from './lock.ts';
 import { migrations } from './migrations.ts';
+import { storeFault } from './store-fault.ts';
 
 export type StoreLocation = { readonly kind: 'postgresql'; readonly url: string } | { readonly kind: 'embedded'; readonly folder: string };
 
@@ -20,13 +21,13 @@ export function storeLocation({ store, dataFolder }: Pick<Site, 'store' | 'dataF
     : { kind: 'embedded', folder: join(dataFolder, 'store') };
 }
 
-/** Runs one statement; rows are trusted because only our own migrations shape them. */
+/** Runs one statement; rows are trusted because only our own migrations shape them. @throws store-unavailable, disk-full */
 export type Query = <Row extends object>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
 export interface Store {
   readonly kind: StoreLocation['kind'];
   readonly query: Query;
-  /** All statements of `work` or none. */
+  /** All statements of `work` or none. @throws store-unavailable, disk-full */
   transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result>;
   /** For pg-boss, which shares our connections. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: object[] }>;
@@ -36,9 +37,35 @@ export interface Store {
 
 function queryOf(client: { query: pg.Pool['query'] }): Query {
   return async <Row extends object>(sql: string, values: readonly unknown[] = []) => {
-    const result = await client.query<Row>(sql, [...values]);
-    return result.rows;
+    try {
+      const result = await client.query<Row>(sql, [...values]);
+      return result.rows;
+    } catch (error) {
+      throw storeFault(error);
+    }
   };
+}
+
+async function transaction<Result>(pool: pg.Pool, work: (query: Query) => Promise<Result>): Promise<Result> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw storeFault(error);
+  });
+  const query = queryOf(client);
+  let broken = false;
+  try {
+    await query('begin');
+    const result = await work(query);
+    await query('commit');
+    return result;
+  } catch (error) {
+    // On a connection that is gone there is nothing to roll back; it must not be used again.
+    await query('rollback').catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
 }
 
 async function migrate(pool: pg.Pool): Promise<void> {
@@ -79,7 +106,8 @@ export async function openStore(location: StoreLocation): Promise<Store> {
     // One session holds all unnamed statements of PGlite: two connections would run each other's. It is kept for life.
     pooling = { max: 1, idleTimeoutMillis: 0 };
   } else {
-    connection = { connectionString: location.url };
+    // A server that went silent is noticed: by the system's probes on an idle connection, by us in a statement.
+    connection = { connectionString: location.url, keepAlive: true, query_timeout: 60_000 };
   }
   const pool = new pg.Pool({ ...connection, ...pooling, connectionTimeoutMillis: 20_000, idle_in_transaction_session_timeout: 30_000 });
   // An idle connection that breaks is replaced by the pool; the next statement reports what is wrong.
@@ -104,22 +132,15 @@ export async function openStore(location: StoreLocation): Promise<Store> {
   return {
     kind: location.kind,
     query,
-    executeSql: (text, values) => pool.query(text, values),
-    warnings,
-    close,
-    transaction: async (work) => {
-      const client = await pool.connect();
+    executeSql: async (text, values) => {
       try {
-        await client.query('begin');
-        const result = await work(queryOf(client));
-        await client.query('commit');
-        return result;
+        return await pool.query(text, values);
       } catch (error) {
-        await client.query('rollback');
-        throw error;
-      } finally {
-        client.release();
+        throw storeFault(error);
       }
     },
+    warnings,
+    close,
+    transaction: (work) => transaction(pool, work),
   };
 }
