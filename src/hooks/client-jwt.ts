@@ -4,7 +4,17 @@
  * The key set is the site's, never the token's: `jku` must be one of those listed for the issuer. A token without `exp`, or one with a
  * lifetime of years, is refused, which jose alone would accept.
  */
-import { createRemoteJWKSet, customFetch, decodeJwt, decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import {
+  createRemoteJWKSet,
+  customFetch,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose';
 import { WetreadError } from '#domain/errors.ts';
 
 export interface HookClient {
@@ -27,8 +37,10 @@ export interface ClientCheck {
 
 const maxAgeSeconds = 15 * 60;
 const toleranceSeconds = 60;
-/** The public CDS Hooks sandbox publishes its private key: nobody can be known by it. */
-const neverAllowed = new Set(['https://sandbox.cds-hooks.org']);
+/** The public CDS Hooks sandbox publishes its private key: nobody can be known by it, neither as an issuer nor by its key set. */
+function isPublicSandbox(url: string): boolean {
+  return URL.canParse(url) && /(^|\.)sandbox\.cds-hooks\.org\.?$/.test(new URL(url).hostname);
+}
 
 function refuse(message: string, cause?: unknown): WetreadError {
   return new WetreadError('client-unauthorised', message, {
@@ -63,30 +75,35 @@ export function clientCheck(
       throw refuse('the bearer token is not a JWT', cause);
     }
     const client = check.clients.find((candidate) => candidate.issuer === issuer);
-    if (issuer === undefined || client === undefined || neverAllowed.has(issuer))
+    if (issuer === undefined || client === undefined || isPublicSandbox(issuer))
       throw refuse('the issuer of the JWT is not a client of this site');
     const keySet = jku ?? client.keySets[0];
-    if (keySet === undefined || !client.keySets.includes(keySet)) throw refuse('the jku of the JWT is not listed for its issuer');
-    try {
-      const { payload } = await jwtVerify(token, setOf(keySet), {
-        issuer,
-        audience: [audience, ...client.audiences],
-        algorithms: [...client.algorithms],
-        requiredClaims: ['exp', 'iat', 'jti'],
-        maxTokenAge: maxAgeSeconds,
-        clockTolerance: toleranceSeconds,
-        currentDate: check.now(),
-      });
-      const { exp, jti } = payload;
-      if (exp === undefined || jti === undefined) throw refuse('the JWT lacks exp or jti');
-      if (exp * 1000 - check.now().getTime() > (maxAgeSeconds + toleranceSeconds) * 1000)
-        throw refuse('the JWT lives longer than 15 minutes');
-      if (!(await check.useJti(issuer, jti, new Date((exp + toleranceSeconds) * 1000)))) throw refuse('the jti of the JWT was used before');
-    } catch (cause) {
-      if (cause instanceof WetreadError) throw cause;
-      if (cause instanceof errors.JOSEError) throw refuse(`the JWT does not hold (${cause.code})`, cause);
-      throw refuse('the key set of the issuer could not be read', cause);
-    }
+    if (keySet === undefined || !client.keySets.includes(keySet) || isPublicSandbox(keySet))
+      throw refuse('the jku of the JWT is not listed for its issuer');
+    const { exp, jti } = await verified(token, setOf(keySet), {
+      issuer,
+      audience: [audience, ...client.audiences],
+      algorithms: [...client.algorithms],
+      requiredClaims: ['exp', 'iat', 'jti'],
+      maxTokenAge: maxAgeSeconds,
+      clockTolerance: toleranceSeconds,
+      currentDate: check.now(),
+    });
+    if (exp === undefined || jti === undefined) throw refuse('the JWT lacks exp or jti');
+    if (exp * 1000 - check.now().getTime() > (maxAgeSeconds + toleranceSeconds) * 1000)
+      throw refuse('the JWT lives longer than 15 minutes');
+    // Not within the try of the rest: a store that does not answer says nothing about the client.
+    if (!(await check.useJti(issuer, jti, new Date((exp + toleranceSeconds) * 1000)))) throw refuse('the jti of the JWT was used before');
     return { issuer };
   };
+}
+
+/** @throws client-unauthorised, saying whether the token or the key set did not hold */
+async function verified(token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, keys, options)).payload;
+  } catch (cause) {
+    if (cause instanceof errors.JOSEError) throw refuse(`the JWT does not hold (${cause.code})`, cause);
+    throw refuse('the key set of the issuer could not be read', cause);
+  }
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Express, RequestHandler } from 'express';
 import { authenticator } from '#hooks/authenticate.ts';
+import { keySetLimits, readKeySet } from '#hooks/key-set.ts';
 import { type Caller, createHooksRouter } from '#hooks/router.ts';
 import { launchReach } from '#launch/reach.ts';
 import { createReviewRouter } from '#launch/review-router.ts';
@@ -78,9 +79,8 @@ function addReview(app: Express, launch: NonNullable<Parts['site']['launch']>, p
 function hooksDoor(parts: Parts, stack: AsyncDisposableStack): RequestHandler {
   const { site, log, now, store, lanes, bundles, jobs, sealKey, write, metrics } = parts;
   const keySetUrls = site.hooks.clients.flatMap(({ jwksUrl, jku }) => [...(jwksUrl === undefined ? [] : [jwksUrl]), ...jku]);
-  const keySets = stack.adopt(
-    openNeighbour({ name: 'key set of a CDS client', origins: keySetUrls, maxBytes: 256 * 1024, idleMs: 5_000, totalMs: 5_000 }),
-    (neighbour) => neighbour.close(),
+  const keySets = stack.adopt(openNeighbour({ name: 'key set of a CDS client', origins: keySetUrls, ...keySetLimits }), (neighbour) =>
+    neighbour.close(),
   );
   const limitsOf = (caller: Caller) => {
     const client = site.hooks.clients.find(({ issuer }) => issuer === caller.issuer);
@@ -108,7 +108,7 @@ function hooksDoor(parts: Parts, stack: AsyncDisposableStack): RequestHandler {
     maxBodyBytes: site.limits.hookBodyBytes,
     authenticate: authenticator({
       hooks: site.hooks,
-      fetchKeySet: async (target) => (await keySets.fetch(target, { headers: { accept: 'application/json' } })).json(),
+      fetchKeySet: (target) => readKeySet(keySets, target),
       useJti: (issuer, jti, expiresAt) => useJti(store.query, issuer, jti, expiresAt),
       now,
     }),

@@ -95,6 +95,15 @@ describe('client JWT', () => {
     });
   });
 
+  test("the public sandbox's key set is never believed, whatever the issuer: its private key is published", async () => {
+    for (const set of ['https://sandbox.cds-hooks.org/.well-known/jwks.json', 'https://SANDBOX.cds-hooks.org./jwks']) {
+      const fetchKeySet = async () => (await fetch(url)).json();
+      const clients = [{ issuer, keySets: [set], algorithms: ['ES384'], audiences: [] }];
+      const verify = clientCheck({ clients, fetchKeySet, useJti: async () => true, now: () => now });
+      await expect(verify(await sign(good), audience)).rejects.toMatchObject({ message: expect.stringContaining('jku') });
+    }
+  });
+
   test('a jku that is not listed is not asked, although its keys would fit the token', async () => {
     const attacker = await generateKeyPair('ES384', { extractable: true });
     const keys = JSON.stringify({ keys: [{ ...(await exportJWK(attacker.publicKey)), kid: 'a+/=', alg: 'ES384' }] });
