@@ -39,7 +39,7 @@ export function testStudy(publicUrl: string): TestStudy {
       PatientSex: '',
       StudyDate: date,
       StudyTime: '000000',
-      StudyID: '',
+      StudyID: 'CHECK',
       AccessionNumber: '',
       ReferringPhysicianName: '',
       StudyDescription: 'wetread site check, may be deleted',

@@ -5,6 +5,7 @@ import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Case } from '#phantom/hospital.ts';
+import { available } from '../setup/require.ts';
 import { openWard, orderSign, sign, signUntilSettled, type Ward } from './ward.ts';
 
 let ward: Ward;
@@ -33,7 +34,7 @@ async function withService(name: string, change: Parameters<Ward['start']>[1], u
   }
 }
 
-describe('the engine of a running service', () => {
+describe.skipIf(!available('linux'))('the engine of a running service', () => {
   test('while it computes nothing else waits: hooks are answered, and the draft comes when it is done', () =>
     withService('busy', {}, async (url, engine) => {
       expect(getPriority(engine)).toBeGreaterThanOrEqual(10);

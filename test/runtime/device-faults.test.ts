@@ -8,6 +8,7 @@ import type { PromptPart } from '#domain/answer.ts';
 import { makeRandomBundle } from '#model/random.ts';
 import { openSiteBundles, startReaders } from '#reading/bundles.ts';
 import { type Device, startDevice } from '#runtime/device.ts';
+import { available } from '../setup/require.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wetread-device-faults-'));
 const pristine = join(folder, 'pristine');
@@ -43,7 +44,7 @@ async function kill(device: Device): Promise<void> {
   await expect(device.ask(request)).rejects.toMatchObject({ code: 'engine-died' });
 }
 
-test('an engine that may have no more memory ends as engine-died, and the next call starts a new one', () =>
+test.skipIf(!available('linux'))('an engine that may have no more memory ends as engine-died, and the next call starts a new one', () =>
   on('memory', async (_, device) => {
     await device.ask(request);
     const pid = (await device.processId()) ?? 0;
@@ -56,7 +57,8 @@ test('an engine that may have no more memory ends as engine-died, and the next c
     await expect(device.ask({ ...request, parts: [large, ...parts.slice(1)] })).rejects.toMatchObject({ code: 'engine-died' });
     expect((await device.ask(request)).answer.text).not.toBe('');
     expect(await device.processId()).not.toBe(pid);
-  }));
+  }),
+);
 
 test('a file of the bundle that is written while its engine runs: no answer is taken, bundle-digest', () =>
   on('written', async (bundleDir, device) => {

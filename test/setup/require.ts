@@ -31,6 +31,7 @@ export const things = {
   dciodvfy: { here: () => onPath('dciodvfy'), how: 'Debian package dicom3tools' },
   dcmtk: { here: () => onPath('dcmdump', 'dsrdump'), how: 'Debian package dcmtk' },
   java: { here: () => onPath('java', 'mvn'), how: 'Debian packages default-jdk-headless maven' },
+  linux: { here: () => existsSync('/proc/self/statm') && onPath('prlimit'), how: 'a Linux with the Debian package util-linux' },
 } as const;
 
 export type Thing = keyof typeof things;
