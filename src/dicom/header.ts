@@ -97,7 +97,7 @@ function isNumber(text: string, vr: Vr): boolean {
 
 function parseNumber(text: string, vr: 'IS' | 'DS', keyword: Keyword): number {
   if (isNumber(text, vr)) return Number(text);
-  throw new WetreadError('dicom-malformed', `${keyword}: found ${JSON.stringify(text.slice(0, 40))}, expected a number (VR ${vr})`);
+  throw new WetreadError('dicom-malformed', `${keyword}: found ${text.length} characters that are none, expected a number (VR ${vr})`);
 }
 
 function binaryNumbers(raw: Uint8Array | null, vr: Vr, signed: boolean, bigEndian: boolean): readonly number[] {

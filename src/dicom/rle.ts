@@ -16,6 +16,9 @@ export function decodeRle(bytes: Uint8Array, { rows, columns, samples, bitsAlloc
   const count = bytes.length < 64 ? 0 : view.getUint32(0, true);
   if (count !== samples * width) throw new WetreadError('pixel-damaged', `RLE: found ${count} segments, expected ${samples * width}`);
   const pixels = rows * columns;
+  // Two bytes make at most 128: memory is taken for what the bytes can hold only.
+  if (pixels * count > (bytes.length - 64) * 64)
+    throw new WetreadError('pixel-damaged', `RLE: found ${bytes.length} bytes for ${pixels * count}, expected more`);
   const out = new Uint8Array(pixels * count);
   for (let segment = 0; segment < count; segment++) {
     const start = view.getUint32(4 + segment * 4, true);

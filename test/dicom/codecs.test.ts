@@ -109,6 +109,26 @@ describe.skipIf(!available('shared'))('decoders on damaged codestreams', () => {
     }
   });
 
+  it('a huge frame that both headers claim is refused by every codec when the bytes cannot hold it', async () => {
+    const word = (value: number): number[] => [value >> 8, value & 255];
+    // A small JPEG 2000 frame stands for both its codecs: the check is before the decoder.
+    const small = streamOf('enhanced/emri_small_jpeg_2k_lossless.dcm');
+    const others = cases.slice(2).map((path) => streamOf(path));
+    for (const { codec, bytes, description } of [small, { ...small, codec: 'htj2k' as const }, ...others]) {
+      const [rows, columns] = [10_240, description.samples === 1 ? 10_240 : 4096];
+      const forged = Uint8Array.from(bytes);
+      const size = [0, 0, ...word(columns), 0, 0, ...word(rows)];
+      // JPEG 2000: the size of the image, its origin, the size of the one tile.
+      if (codec === 'jpeg2000' || codec === 'htj2k') forged.set([...size, 0, 0, 0, 0, 0, 0, 0, 0, ...size], 8);
+      else if (codec !== 'rle') forged.set([...word(rows), ...word(columns)], startOfFrame(bytes) + 5);
+      const short = description === small.description || codec === 'rle' ? forged : shortened(forged);
+      await expect(pool.decode(codec, short, { ...description, rows, columns })).rejects.toMatchObject({
+        code: 'pixel-damaged',
+        message: expect.stringMatching(/found \d+ bytes for \d+( samples)?, expected more/),
+      });
+    }
+  });
+
   it('a frame that takes longer than its limit is pixel-damaged, and the next one is decoded', async () => {
     const { codec, bytes, description } = streamOf('cr/RG3_J2KI.dcm');
     let limit = 1;
@@ -123,6 +143,11 @@ describe.skipIf(!available('shared'))('decoders on damaged codestreams', () => {
     await slow.close();
   });
 });
+
+/** Ends soon after the header. */
+function shortened(jpeg: Uint8Array): Buffer {
+  return Buffer.concat([jpeg.subarray(0, 2000), Buffer.from([0xff, 0xd9])]);
+}
 
 function startOfFrame(bytes: Uint8Array): number {
   const at = bytes.findIndex((byte, i) => byte === 0xff && [0xc0, 0xc1, 0xc3, 0xf7].includes(bytes[i + 1] ?? 0));
