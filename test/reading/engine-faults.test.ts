@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Case } from '#phantom/hospital.ts';
 import { available } from '../setup/require.ts';
 import { openWard, orderSign, sign, signUntilSettled, type Ward } from './ward.ts';
@@ -21,6 +21,12 @@ const patientOf = (wanted: Case) => ward.patients.find((patient) => patient.case
 function children(): number[] {
   const tasks = readdirSync('/proc/self/task');
   return tasks.flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number));
+}
+
+/** Processor time that a process has used, in hundredths of a second (proc(5), utime). */
+function ticksOf(pid: number): number {
+  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+  return Number(fields.split(' ')[11]);
 }
 
 async function withService(name: string, change: Parameters<Ward['start']>[1], use: (url: string, engine: number) => Promise<void>) {
@@ -51,8 +57,10 @@ describe.skipIf(!available('linux'))('the engine of a running service', () => {
 
   test('killed while it has a draft in hand: a new one takes the draft up', () =>
     withService('killed', {}, async (url, engine) => {
-      process.kill(engine, 'SIGSTOP');
+      const idle = ticksOf(engine);
       expect((await sign(url, orderSign(patientOf('unread-with-prior')))).topics).toEqual(['draft-preparing']);
+      // It computes by now.
+      await vi.waitFor(() => expect(ticksOf(engine)).toBeGreaterThan(idle + 4), { timeout: 20_000, interval: 10 });
       process.kill(engine, 'SIGKILL');
       expect((await signUntilSettled(url, orderSign(patientOf('unread-with-prior')))).topics).toEqual(['draft-ready']);
       expect(children()).not.toContain(engine);

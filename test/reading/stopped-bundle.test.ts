@@ -114,10 +114,14 @@ describe.skipIf(!available('postgresql'))('a stopped bundle', () => {
       { kind: 'text', text: 'Findings?' },
     ];
     let begun = 0;
+    let asked = 0;
     const job = () =>
       whileAllowed(reader, store.query, (allowed) => {
         begun += 1;
-        return allowed.exclusive(() => allowed.device.ask({ parts, maxNewTokens: null }));
+        return allowed.exclusive(() => {
+          asked += 1;
+          return allowed.device.ask({ parts, maxNewTokens: null });
+        });
       });
     process.kill(pid, 'SIGSTOP');
     const both = Promise.allSettled([job(), job()]);
@@ -126,7 +130,8 @@ describe.skipIf(!available('postgresql'))('a stopped bundle', () => {
     await stopBundle(store, { bundle, reason: null, actor: 'local:test' });
     for (const ended of await both) expect(ended).toMatchObject({ status: 'rejected', reason: { code: 'bundle-stopped' } });
     await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(), { timeout: 5000, interval: 50 });
-    expect(await reader.device.processId()).toBeNull();
+    await reader.exclusive(async () => null);
+    expect([asked, await reader.device.processId()]).toEqual([1, null]);
     await startBundle(store, { bundle, actor: 'local:test' });
     expect((await job()).answer.text).not.toBe('');
     await readers.close();
