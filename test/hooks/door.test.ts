@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
-import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WetreadError } from '#domain/errors.ts';
@@ -111,7 +111,7 @@ async function open(): Promise<void> {
 let number = 0;
 
 /** A token of the client; `by` = seconds that its clock is ahead of ours. */
-async function token(change: JWTPayload = {}, header: Record<string, string> = {}, by = 0): Promise<string> {
+async function token(change: Readonly<Record<string, unknown>> = {}, header: Record<string, string> = {}, by = 0): Promise<string> {
   number += 1;
   const now = Math.floor(Date.now() / 1000) + by;
   const payload = { iss: issuer, aud: `${publicUrl}${path}`, iat: now, exp: now + 300, jti: `j${number}`, ...change };
@@ -187,7 +187,7 @@ describe('a token', () => {
     expect((await call(await token({ nbf: now + 300 }))).status).toBe(401);
   });
 
-  test.each<readonly [string, JWTPayload]>([
+  test.each<readonly [string, Readonly<Record<string, unknown>>]>([
     ['no exp', { exp: undefined }],
     ['an exp years ahead', { exp: 4_000_000_000 }],
     ['an exp beyond the range of numbers', { exp: 1e300 }],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SiteInput } from '#site/schema.ts';
 import { openStore } from '#work/store.ts';
 import { type FhirDoor, openFhirDoor } from '../faults/fhir-door.ts';
 import { openWard, orderSign, sign, signUntilSettled, type Ward } from './ward.ts';
@@ -24,14 +25,14 @@ beforeAll(async () => {
   writeFileSync(join(ward.folder, 'worker.pem'), await exportPKCS8(privateKey));
   const jwk = { ...(await exportJWK(publicKey)), kid: 'worker', alg: 'ES384', use: 'sig' };
   ward.sandbox.smart.registerService({ clientId: 'worker', keys: { jwks: { keys: [jwk] } } });
-  const auth = {
+  const auth: SiteInput['fhir']['auth'] = {
     kind: 'backend',
     clientId: 'worker',
     keyFile: 'worker.pem',
     alg: 'ES384',
     kid: 'worker',
     scopes: ['system/*.cruds'],
-  } as const;
+  };
   service = await ward.start(
     'token',
     { fhir: { base: door.base, auth } },
