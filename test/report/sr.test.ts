@@ -14,7 +14,7 @@ import { srDocument, srInstanceUid, statementText } from '#report/sr.ts';
 import type { SrHeader } from '#report/sr-header.ts';
 import type { DataSet } from '#report/sr-tree.ts';
 import { dependenceWithImages } from '#report/words.ts';
-import { available } from '../setup/require.ts';
+import { available, pixelmedJar } from '../setup/require.ts';
 import { currentRef, exampleDraft, exampleHeader, priorRef } from './example-draft.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'wetread-sr-'));
@@ -36,6 +36,14 @@ function errorsOf(bytes: Uint8Array): readonly string[] {
   const { output } = run('dciodvfy', [], bytes);
   expect(output).toContain('ComprehensiveSR');
   return output.split('\n').filter((line) => line.startsWith('Error'));
+}
+
+/** Errors and warnings of PixelMed's validator, which alone knows templates and codes; its status says nothing. */
+function pixelmedFaults(bytes: Uint8Array): readonly string[] {
+  const limits = ['TotalOpLimit', 'ExprOpLimit', 'ExprGrpLimit'].map((name) => `-Djdk.xml.xpath${name}=0`);
+  const { output } = run('java', [...limits, '-cp', pixelmedJar, 'com.pixelmed.validate.DicomSRValidator'], bytes);
+  expect(output).toContain('IOD validation complete');
+  return output.split('\n').filter((line) => /^(Error|Warning)/.test(line));
 }
 
 function itemsOf(dataset: DataSet, name: string): readonly DataSet[] {
@@ -86,6 +94,16 @@ function exampleStatement(index: number): Statement {
   return statement;
 }
 
+const dirty: SrHeader = {
+  ...exampleHeader,
+  patientBirthDate: '3f1c9a0b',
+  accessionNumber: 'a'.repeat(56),
+  studyId: '12345678901234567',
+  studyTime: '25:00',
+  patientSex: 'female',
+  referringPhysicianName: `${'x'.repeat(70)}^y`,
+};
+
 const superseding: Draft = {
   ...exampleDraft,
   supersedes: [
@@ -93,6 +111,16 @@ const superseding: Draft = {
     { key: 'never-stored', generatedAt: '2026-11-24T07:00:00Z', written: [] },
   ],
 };
+
+/** Each takes Java some seconds, so the cases are the two that differ most. */
+describe.skipIf(!available('pixelmed'))("PixelMed's validator finds no fault in", () => {
+  test.each([
+    ['a report whose study has dirty headers', exampleDraft, dirty],
+    ['a draft that cites frames of one object and supersedes others', { ...multiFrame, supersedes: superseding.supersedes }, exampleHeader],
+  ])('%s', { timeout: 120_000 }, (_, draft, header) => {
+    expect(pixelmedFaults(encoded(draft, header))).toEqual([]);
+  });
+});
 
 describe.skipIf(!available('dciodvfy'))('dciodvfy finds no error in', () => {
   const cases: readonly (readonly [string, Draft])[] = [
@@ -121,15 +149,6 @@ describe.skipIf(!available('dciodvfy'))('dciodvfy finds no error in', () => {
   });
 
   test('a report whose study has dirty headers, since they are emptied', () => {
-    const dirty: SrHeader = {
-      ...exampleHeader,
-      patientBirthDate: '3f1c9a0b',
-      accessionNumber: 'a'.repeat(56),
-      studyId: '12345678901234567',
-      studyTime: '25:00',
-      patientSex: 'female',
-      referringPhysicianName: `${'x'.repeat(70)}^y`,
-    };
     const { warnings, dataset } = srDocument(exampleDraft, dirty, '0.1.0');
     expect(warnings).toHaveLength(6);
     expect(warnings.every((warning) => warning.code === 'sr-header-emptied')).toBe(true);

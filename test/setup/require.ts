@@ -19,6 +19,9 @@ export function sharedPath(...parts: string[]): string {
   return join(process.env.WETREAD_SHARED ?? resolve(root, '../shared'), ...parts);
 }
 
+/** As Debian's package lays it. */
+export const pixelmedJar = '/usr/share/java/pixelmed.jar';
+
 /** Each thing: how to see that it is here, and how to get it. */
 export const things = {
   shared: { here: () => existsSync(sharedPath('golden')), how: 'set WETREAD_SHARED to the folder of the reference material' },
@@ -29,6 +32,10 @@ export const things = {
   postgresql: { here: () => existsSync('/usr/lib/postgresql'), how: 'Debian package postgresql' },
   chromium: { here: () => onPath('chromium'), how: 'Debian packages chromium fonts-dejavu-core' },
   dciodvfy: { here: () => onPath('dciodvfy'), how: 'Debian package dicom3tools' },
+  pixelmed: {
+    here: () => onPath('java') && existsSync(pixelmedJar),
+    how: 'Debian packages libpixelmed-java default-jdk-headless',
+  },
   dcmtk: { here: () => onPath('dcmdump', 'dsrdump'), how: 'Debian package dcmtk' },
   java: { here: () => onPath('java', 'mvn'), how: 'Debian packages default-jdk-headless maven' },
   linux: { here: () => existsSync('/proc/self/statm') && onPath('prlimit'), how: 'a Linux with the Debian package util-linux' },
