@@ -50,7 +50,8 @@ describe('PALETTE COLOR', () => {
     expect(await reds(palette({ descriptor: [4, 0, 8], data: Uint8Array.of(9, 80, 160, 255) }))).toEqual([9, 80, 160, 255]);
     expect(await reds(palette({ descriptor: [4, 0, 8], data: words(9, 80, 160, 255) }))).toEqual([9, 80, 160, 255]);
     expect(await reds(palette({ descriptor: [4, 0, 16], data: words(0, 257, 32896, 65535) }))).toEqual([0, 1, 128, 255]);
-    expect(await reds(palette({ descriptor: [4, 0, 8], data: words(0, 257, 32896, 65535) }))).toEqual([0, 1, 128, 255]);
+    // Said to be of 8 bits, but filling their words.
+    expect(await reds(palette({ descriptor: [4, 0, 8], data: words(0, 0x0100, 0x8000, 0xff00) }))).toEqual([0, 1, 128, 254]);
   });
 
   it('a number below the first entry takes the first, above the last takes the last', async () => {
