@@ -3,8 +3,7 @@
  *
  * What is still under way then (pixels on their way, calls to the engine) fails by itself; its result is thrown away.
  */
-import { WetreadError } from '#domain/errors.ts';
-import { bundleStops, checkNotStopped, stopFor, stopWords } from '#work/bundle-stops.ts';
+import { checkNotStopped, stoppedFault } from '#work/bundle-stops.ts';
 import type { Query } from '#work/store.ts';
 import type { Reader } from './bundles.ts';
 
@@ -15,12 +14,12 @@ export async function whileAllowed<Result>(reader: Reader, query: Query, work: (
   const id = { digest: reader.bundle.digest, name: reader.bundle.manifest.name };
   await checkNotStopped(query, id);
   const stopped = Promise.withResolvers<never>();
-  let fault: WetreadError | null = null;
+  // A store that does not answer is noticed by the work itself.
+  const faultNow = () => stoppedFault(query, id).catch(() => null);
   const watch = async () => {
-    // A store that does not answer is noticed by the work itself.
-    const stop = stopFor(await bundleStops(query).catch(() => []), id);
-    if (stop === null || fault !== null) return;
-    fault = new WetreadError('bundle-stopped', stopWords(id.name, stop), { hint: 'wetread bundles list' });
+    const fault = await faultNow();
+    if (fault === null) return;
+    clearInterval(timer);
     stopped.reject(fault);
     await reader.device.interrupt();
   };
@@ -29,8 +28,8 @@ export async function whileAllowed<Result>(reader: Reader, query: Query, work: (
     ...reader,
     // A job that waited for its turn must not start the engine again.
     exclusive: (use) =>
-      reader.exclusive(() => {
-        if (fault !== null) throw fault;
+      reader.exclusive(async () => {
+        await checkNotStopped(query, id);
         return use();
       }),
   };
@@ -38,6 +37,9 @@ export async function whileAllowed<Result>(reader: Reader, query: Query, work: (
   done.catch(() => null); // after a stop nobody waits for it
   try {
     return await Promise.race([done, stopped.promise]);
+  } catch (error) {
+    // The engine may have been ended by the watch of another job, before our own saw the stop.
+    throw (await faultNow()) ?? error;
   } finally {
     clearInterval(timer);
   }

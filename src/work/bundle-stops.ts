@@ -40,11 +40,16 @@ export function stopWords(name: string, { reason, stoppedAt }: BundleStop): stri
   return `The model ${name} was taken out of use at ${stoppedAt.toISOString().slice(0, 16).replace('T', ' ')} UTC: ${why}`;
 }
 
+/** `bundle-stopped` for a bundle that may not write; null = it may. */
+export async function stoppedFault(query: Query, id: BundleId): Promise<WetreadError | null> {
+  const stop = stopFor(await bundleStops(query), id);
+  return stop === null ? null : new WetreadError('bundle-stopped', stopWords(id.name, stop), { hint: 'wetread bundles list' });
+}
+
 /** @throws bundle-stopped */
 export async function checkNotStopped(query: Query, id: BundleId): Promise<void> {
-  const stop = stopFor(await bundleStops(query), id);
-  if (stop === null) return;
-  throw new WetreadError('bundle-stopped', stopWords(id.name, stop), { hint: 'wetread bundles list' });
+  const fault = await stoppedFault(query, id);
+  if (fault !== null) throw fault;
 }
 
 /** @returns false when it was stopped already; a new reason is taken then, too */
