@@ -1,10 +1,10 @@
-/** A bundle whose model only answers questions, through the service: a card that says what was asked. */
-import { cp, readFile, writeFile } from 'node:fs/promises';
+/** What a bundle whose model only answers questions is asked. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Manifest } from '#model/bundle-manifest.ts';
 import { askedOf, draftTaskOf, mostImages, promptsOf } from '#reading/task.ts';
-import { openWard, orderSign, signUntilSettled, type Ward } from './ward.ts';
+import { openWard, type Ward } from './ward.ts';
 
 let ward: Ward;
 let manifest: Manifest;
@@ -68,26 +68,4 @@ test('a bundle that can do neither is refused with both names', () => {
   expect(() => draftTaskOf({ ...manifest, tasks: { vqa_choice: open } })).toThrow(
     expect.objectContaining({ code: 'bundle-invalid', message: expect.stringMatching(/"report" or "vqa_open"/) }),
   );
-});
-
-test('each sentence of the card has its question, and the card says that nothing else was looked for', { timeout: 240_000 }, async () => {
-  const bundle = join(ward.folder, 'questions');
-  await cp(join(ward.folder, 'bundle'), bundle, { recursive: true });
-  const questions = ['Is there a nodule?', 'Which side?'];
-  await writeFile(join(bundle, 'bundle.json'), JSON.stringify({ ...manifest, tasks: { vqa_open: open }, questions }));
-  const service = await ward.start('questions', { bundles: [{ path: bundle, device: 'cpu', threads: 1 }] });
-  try {
-    const patient = ward.patients.find((one) => one.case === 'unread-with-prior')?.person.id ?? '';
-    const { topics, cards } = await signUntilSettled(service.url, orderSign(patient));
-    expect(topics).toEqual(['draft-ready']);
-    const detail = (cards[0]?.detail ?? '').replaceAll('\\', '');
-    const sentences = detail.split('\n').filter((line) => /^- .*\*\(.*\)\*$/.test(line));
-    expect(sentences.length).toBeGreaterThan(1);
-    for (const sentence of sentences) expect(sentence).toMatch(/^- Question: (Is there a nodule\?|Which side\?) Answer: \S/);
-    for (const question of questions) expect(detail).toContain(`Question: ${question} Answer: `);
-    expect(detail).toContain('it was asked 2 questions about the images, and nothing else was looked for');
-    expect(detail).toContain('asked without the history');
-  } finally {
-    await service.stop();
-  }
 });
